@@ -1,0 +1,1 @@
+"""One small module a verb: arguments in, rendered result out."""

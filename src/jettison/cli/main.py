@@ -1,0 +1,127 @@
+"""The command line: find the verb, call it, turn its errors into a message and a status."""
+
+import os
+import sys
+
+from jettison.cli import flags
+from jettison.errors import JettisonError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The verbs, in the order of the help. A verb's module is imported only when it is called.
+VERBS = {
+    "pack": "an application → an image",
+    "run": "run an image as a sandboxed process",
+    "why": "why is this path in the image?",
+    "weigh": "net and tare: what an image needs, and the dead weight",
+    "images": "list the images of the store",
+    "inspect": "an image's manifest and configuration, as JSON",
+    "history": "what made each layer of an image",
+    "tag": "give an image another name",
+    "rmi": "remove names of images",
+    "prune": "remove what no name refers to",
+    "fsck": "check every blob of the store",
+    "save": "images → a file that other tools read",
+    "load": "images from a file or folder that other tools wrote",
+    "doctor": "what this machine can and cannot do, and the mend",
+    "completion": "a completion script for bash, zsh or fish",
+}
+
+
+def main(arguments: "Sequence[str] | None" = None) -> int:
+    """Run one call; the exit status is the result. Errors are printed here and nowhere else."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    leading: list[str] = []
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word in ("-h", "--help"):
+            sys.stdout.write(overview())
+            return 0
+        if word == "--version":
+            from jettison import __version__
+
+            sys.stdout.write(f"jettison {__version__}\n")
+            return 0
+        leading.append(word)
+        if word == "--store" and words:
+            leading.append(words.pop(0))
+    if not words:
+        sys.stderr.write(overview())
+        return 2
+    verb = words.pop(0)
+    if verb in ("help",):
+        return main([*words, "--help"])
+    failure_status = 125 if verb == "run" else 0
+    try:
+        return call(verb, [*leading, *words])
+    except JettisonError as error:
+        complain(error.message, error.hint)
+        return failure_status or error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our answer went away: say nothing, as cat does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        complain(f"{error.strerror or error}{f': `{error.filename}`' if error.filename else ''}", _host_hint(error))
+        return failure_status or 1
+    except Exception as error:
+        if os.environ.get("JETTISON_DEBUG"):
+            raise
+        complain(f"internal error in `{verb}`: {_describe(error)}", "please report it, with JETTISON_DEBUG=1 set in a second try")
+        return failure_status or 70
+
+
+def call(verb: str, arguments: "Sequence[str]") -> int:
+    """Import the verb's module, parse, show help or act."""
+    if verb not in VERBS:
+        near = [known for known in VERBS if known.startswith(verb[:2])]
+        raise UsageError(f"jettison has no verb `{verb}`", f"did you mean `{near[0]}`?" if near else "see `jettison --help`")
+    module = __import__(f"jettison.cli.{verb}", fromlist=["COMMAND", "main"])
+    values, rest = flags.parse(module.COMMAND, arguments)
+    if values.on("help"):
+        sys.stdout.write(flags.help_text(module.COMMAND))
+        return 0
+    status: int = module.main(values, rest)
+    sys.stdout.flush()
+    return status
+
+
+def overview() -> str:
+    """The help of `jettison` itself."""
+    width = max(map(len, VERBS))
+    lines = ["Ship the application, not the distribution.", "", "Example:"]
+    lines += ["  jettison pack ./hello -t hello", "  jettison run hello", "", "Usage:", "  jettison VERB [FLAGS] ...", "", "Verbs:"]
+    lines += [f"  {verb:{width}}  {summary}" for verb, summary in VERBS.items()]
+    lines += ["", "`jettison VERB --help` tells the rest."]
+    return "\n".join(lines) + "\n"
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Print an error, and the next move on its own line."""
+    red, cyan, end = ("\033[31m", "\033[36m", "\033[0m") if _coloured() else ("", "", "")
+    text = f"{red}error{end}: {message}\n" + (f"{cyan}hint{end}: {hint}\n" if hint else "")
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    sys.stderr.flush()
+
+
+def _coloured() -> bool:
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _host_hint(error: OSError) -> str:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, or put the store elsewhere with --store DIR; the store is whole, `jettison prune` empties it"
+    return ""
+
+
+def _describe(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}: {error}{where}"

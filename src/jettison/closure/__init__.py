@@ -1,0 +1,1 @@
+"""Which files a program needs from a Root, and why."""

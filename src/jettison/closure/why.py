@@ -1,0 +1,77 @@
+"""Reasons, and the closure that keeps one for every path."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+ReasonKind = Literal[
+    "entry", "interpreter", "needed", "dlopen", "symbol", "string", "import", "package", "rule", "observed", "kept"
+]
+Confidence = Literal["certain", "likely", "hint"]
+
+
+class Reason(NamedTuple):
+    """Why a path is in the closure: `by` wants it (a path in the Root; empty for an entry), `detail` says how it was found."""
+
+    kind: ReasonKind
+    by: str
+    detail: str
+    confidence: Confidence = "certain"
+
+
+class Need(NamedTuple):
+    """A path that a Finder says is needed. `path` may lead through links; the resolver follows them."""
+
+    path: str
+    reason: Reason
+
+
+class Missing(NamedTuple):
+    """Something asked for and not found: its `name`, who asked and how, and where it was looked for."""
+
+    name: str
+    reason: Reason
+    looked_in: tuple[str, ...] = ()
+
+
+class Link(NamedTuple):
+    """One step of an explanation: `path` is there because of `reason`."""
+
+    path: str
+    reason: Reason
+
+
+class Closure:
+    """The set of paths that an application needs, each with its reasons.
+
+    `reasons`: path → reasons, the first one the one that brought it in. `missing`: what was asked for and not found.
+    """
+
+    def __init__(self, reasons: dict[str, tuple[Reason, ...]], missing: Iterable[Missing] = ()) -> None:
+        self.reasons = reasons
+        self.missing = tuple(missing)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.reasons
+
+    def why(self, path: str) -> list[Link]:
+        """The shortest chain from `path` back to an entry; empty where `path` is not in the closure."""
+        came_from: dict[str, Link | None] = {path: None}
+        queue = deque([path] if path in self.reasons else [])
+        while queue:
+            here = queue.popleft()
+            for reason in self.reasons.get(here, ()):
+                step = Link(here, reason)
+                if not reason.by:
+                    return _chain(step, came_from)
+                if reason.by not in came_from:
+                    came_from[reason.by] = step
+                    queue.append(reason.by)
+        return []
+
+
+def _chain(last: Link, came_from: dict[str, Link | None]) -> list[Link]:
+    chain = [last]
+    while (step := came_from[chain[-1].path]) is not None:
+        chain.append(step)
+    return chain[::-1]

@@ -1,0 +1,1 @@
+"""What the OCI specifications say, as values; no input or output."""

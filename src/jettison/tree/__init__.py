@@ -1,0 +1,1 @@
+"""A filesystem as a value, where it comes from, and how it becomes a tar stream."""
