@@ -1,0 +1,41 @@
+# Every target makes its own environment first; `make PYTHON=/path/to/python3.12 env` chooses the interpreter.
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
+
+.PHONY: env compile demo check format test bench lock wheel clean
+
+env: .venv/made
+
+.venv/made: requirements-dev.lock pyproject.toml bin/jettison scripts/environment.sh
+	PYTHON="$(PYTHON)" scripts/environment.sh
+
+compile: env  # so that a start does not compile, also where PYTHONDONTWRITEBYTECODE is set
+	@$(BIN)/python -m compileall -q src
+
+demo: compile
+	demo/run.sh $(BIN)/jettison
+
+check: compile  # the one door; under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -n auto -m "not slow and not peer"
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: compile  # all of it; what this machine has no tool for is skipped, or fails with JETTISON_REQUIRE_PEERS=1
+	$(PYTEST) -n auto
+
+bench: compile
+	$(BIN)/python bench/run.py
+
+lock:
+	scripts/lock.sh
+
+wheel: env
+	$(BIN)/python -m hatchling build -t wheel
+
+clean:
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
