@@ -13,13 +13,15 @@ also after a power cut.
 """
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
 
-from jettison.errors import HostError, InternalError, InvalidData, NotFound, UsageError
+from jettison.errors import HostError, InvalidData, NotFound, UsageError
+from jettison.image.batch import Batch as Batch
+from jettison.image.batch import BlobWriter
+from jettison.image.durable import create, locked, sync_folder, try_lock, unlink
 from jettison.oci.digest import Digest
 from jettison.oci.reference import Reference
 
@@ -32,13 +34,6 @@ _OWN_NAMES = {"tmp", "tags", "blobs", "layers", "run", "oci-layout", "lock", "in
 _PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _HEX = set("0123456789abcdef")
 _NAME_LIMIT_BYTES = 255  # NAME_MAX of Linux's filesystems
-
-
-class Blob(NamedTuple):
-    """What was written: its name and its length in bytes."""
-
-    digest: Digest
-    size: int
 
 
 class LocalStore:
@@ -56,13 +51,13 @@ class LocalStore:
             return batch.put(data)
 
     @contextmanager
-    def writer(self) -> "Iterator[BlobWriter]":
+    def writer(self) -> Iterator[BlobWriter]:
         """A writer of one blob, which is there after the `with`; it has `digest` and `size` then."""
         with self.batch() as batch, batch.writer() as writer:
             yield writer
 
     @contextmanager
-    def batch(self) -> "Iterator[Batch]":
+    def batch(self) -> Iterator[Batch]:
         """Several blobs that appear together at the end of the `with`, or not at all when it is left by an error."""
         with self.writing():
             batch = Batch(self)
@@ -191,22 +186,22 @@ class LocalStore:
     def writing(self) -> Iterator[None]:
         """No clean-up happens meanwhile. May be nested, and held by many processes and threads at once."""
         self._make_ready()
-        with _locked(f"{self.path}/lock", fcntl.LOCK_SH):
+        with locked(f"{self.path}/lock", fcntl.LOCK_SH):
             yield
 
     @contextmanager
     def cleaning(self) -> Iterator[None]:
         """Nobody else writes meanwhile; waits for those who do. Not to be nested in `writing`."""
         self._make_ready()
-        with _locked(f"{self.path}/lock", fcntl.LOCK_EX):
+        with locked(f"{self.path}/lock", fcntl.LOCK_EX):
             yield
 
     @contextmanager
     def cleaning_if_idle(self) -> Iterator[bool]:
         """As `cleaning`, without waiting: False where somebody writes."""
         self._make_ready()
-        with _locked(f"{self.path}/lock", 0) as descriptor:
-            yield _try_lock(descriptor)
+        with locked(f"{self.path}/lock", 0) as descriptor:
+            yield try_lock(descriptor)
 
     def temporary(self) -> str:
         """A path in tmp/ that nobody else uses. Only while `writing`."""
@@ -222,7 +217,7 @@ class LocalStore:
                 os.fsync(stream.fileno())
             os.rename(temporary, path)
         except BaseException:
-            _unlink(temporary)
+            unlink(temporary)
             raise
         sync_folder(os.path.dirname(path))
 
@@ -245,14 +240,14 @@ class LocalStore:
         """Derive index.json from tags/. Under its own lock, so that an older view never replaces a newer one."""
         from jettison.image.layout import index_of
 
-        with _locked(f"{self.path}/index.lock", fcntl.LOCK_EX):
+        with locked(f"{self.path}/index.lock", fcntl.LOCK_EX):
             temporary = self.temporary()
             try:
                 with create(temporary) as stream:
                     stream.write(index_of(self))
                 os.rename(temporary, f"{self.path}/index.json")
             except BaseException:
-                _unlink(temporary)
+                unlink(temporary)
                 raise
 
     # Looking up
@@ -298,97 +293,6 @@ class LocalStore:
         return NotFound(f"no image `{text}` in the store", "`jettison images` lists what is there")
 
 
-class Batch:
-    """Blobs that become visible together. Made by `LocalStore.batch`."""
-
-    def __init__(self, store: LocalStore) -> None:
-        self._store = store
-        self._pending: dict[str, Blob] = {}
-
-    def put(self, data: bytes) -> Digest:
-        """Keep `data`."""
-        digest = Digest.of(data)
-        if self._is_there(Blob(digest, len(data))):
-            return digest
-        with self.writer(hashing=False) as writer:
-            writer.write(data)
-            writer.finish(digest)
-        return digest
-
-    @contextmanager
-    def writer(self, hashing: bool = True) -> "Iterator[BlobWriter]":
-        """A writer of one blob, complete at the end of the `with`.
-
-        Without `hashing` the caller computes the digest and gives it to `finish`.
-        """
-        path = self._store.temporary()
-        writer = BlobWriter(path, hashing)
-        try:
-            yield writer
-            self._pending[path] = Blob(writer.finish(), writer.size)
-        except BaseException:
-            writer.close()
-            _unlink(path)
-            raise
-
-    def commit(self) -> None:
-        """Sync every file, then give all of them their names, then sync the folder once."""
-        missing = {path: blob for path, blob in self._pending.items() if not self._is_there(blob)}
-        for path in missing:
-            sync_file(path)
-        for path, blob in missing.items():
-            os.rename(path, self._store.blob_path(blob.digest))
-        # Also where all were there: the process that renamed them may not have come to this line.
-        sync_folder(f"{self._store.path}/blobs/sha256")
-
-    def discard(self) -> None:
-        """Remove what has not got its name."""
-        for path in self._pending:
-            _unlink(path)
-
-    def _is_there(self, blob: Blob) -> bool:
-        try:
-            return os.stat(self._store.blob_path(blob.digest)).st_size == blob.size
-        except FileNotFoundError:
-            return False
-
-
-class BlobWriter:
-    """Receives one blob's bytes, counting and hashing as they come. Made by `LocalStore.writer` and `Batch.writer`."""
-
-    def __init__(self, path: str, hashing: bool) -> None:
-        self._stream = create(path)
-        self._hash = hashlib.sha256() if hashing else None
-        self._digest: Digest | None = None
-        self.size = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        """Append `data`; its length in bytes."""
-        if self._hash is not None:
-            self._hash.update(data)
-        self.size += len(data)
-        return self._stream.write(data)
-
-    def finish(self, digest: Digest | None = None) -> Digest:
-        """The blob is complete. `digest` is the caller's own where it hashed the bytes itself. Errors: OSError."""
-        self._stream.close()
-        if self._digest is None:
-            self._digest = digest or Digest("sha256", self._hash.hexdigest() if self._hash else "")
-        return self._digest
-
-    def close(self) -> None:
-        """Give up. Idempotent, and harmless after `finish`."""
-        with suppress(OSError):
-            self._stream.close()
-
-    @property
-    def digest(self) -> Digest:
-        """The blob's name, once it is complete."""
-        if self._digest is None:
-            raise InternalError("a blob was asked for its digest before it was complete")
-        return self._digest
-
-
 def open_store(path: str | None = None) -> LocalStore:
     """The store at `path`, or the user's: $JETTISON_HOME, $XDG_DATA_HOME/jettison, ~/.local/share/jettison."""
     data_home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
@@ -403,51 +307,6 @@ def tag_name(reference: Reference) -> str:
 def is_hex(text: str, length: int = 64) -> bool:
     """Whether `text` is so many lower-case hexadecimal digits."""
     return len(text) == length and _HEX.issuperset(text)
-
-
-def create(path: str) -> BinaryIO:
-    """A new file, open for writing; never one that exists."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, 0o644)  # under any umask; the store itself is 0700
-    return open(descriptor, "wb")
-
-
-def sync_file(path: str) -> None:
-    """Wait until the file's bytes are on the disk."""
-    _sync(path, os.O_RDONLY)
-
-
-def sync_folder(path: str) -> None:
-    """Wait until the folder's names are on the disk."""
-    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(path: str, operation: int) -> Iterator[int]:
-    """A file with flock(2) held; a dead process holds none."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        if operation:
-            fcntl.flock(descriptor, operation)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _refuse_other_folder(path: str) -> None:
@@ -483,8 +342,3 @@ def _parse_or_none(text: str) -> Reference | None:
         return Reference.parse(text)
     except UsageError:
         return None
-
-
-def _unlink(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
