@@ -2,11 +2,11 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: env compile demo check format test bench lock wheel clean
+.PHONY: env compile demo check lint format docs test bench lock wheel clean
 
 env: .venv/made
 
-.venv/made: requirements-dev.lock pyproject.toml bin/jettison scripts/environment.sh
+.venv/made: requirements-dev.lock bin/jettison scripts/environment.sh
 	PYTHON="$(PYTHON)" scripts/environment.sh
 
 compile: env  # so that a start does not compile, also where PYTHONDONTWRITEBYTECODE is set
@@ -15,15 +15,20 @@ compile: env  # so that a start does not compile, also where PYTHONDONTWRITEBYTE
 demo: compile
 	demo/run.sh $(BIN)/jettison
 
-check: compile  # the one door; under a minute
+check: lint compile  # the one door; under a minute
+	$(PYTEST) -n auto -m "not slow and not peer"
+
+lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -n auto -m "not slow and not peer"
 
 format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: env  # the reference, from the code
+	$(BIN)/python docs/generate.py
 
 test: compile  # all of it; what this machine has no tool for is skipped, or fails with JETTISON_REQUIRE_PEERS=1
 	$(PYTEST) -n auto

@@ -1,0 +1,118 @@
+"""Write docs/reference/ from what the code itself says: the flags' tables, the error tree, the docstrings of the verbs."""
+
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+from jettison import errors
+from jettison.cli.completion import commands
+from jettison.cli.flags import COMMON, Command, Flag
+from jettison.cli.main import VERBS
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made by docs/generate.py: `make docs` writes it anew. -->\n"
+
+COMMAND_LINE = """\
+# The command line
+
+stdout is the answer and stderr the conversation; `--quiet` leaves the answer alone. Flags are read as docker reads them:
+`--flag value`, `--flag=value`, `-f value`, `-fvalue`, `-it` for `-i -t`, and `--` ends them. For `run` and `pack` everything
+after the image or the program belongs to the program.
+
+The store is `--store DIR`, else `$JETTISON_HOME`, else `$XDG_DATA_HOME/jettison`, else `~/.local/share/jettison`.
+
+| status | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | not done; the error says whose move it is |
+| 2 | the call was not understood |
+| 70 | a bug of ours: please report it |
+| 125, 126, 127 | `run`: jettison failed first; the program cannot be executed; the program is not there |
+| any other | `run`: the program's own, 128+n if signal n ended it |
+
+Every verb has these flags:
+
+"""
+
+ERRORS = """\
+# Errors
+
+Every error is a `jettison.errors.JettisonError`. Its class says whose move it is, `message` what failed on what, `hint` the
+next move. The command line prints both and ends with the class's status.
+
+| class | is a | status | meaning |
+| --- | --- | --- | --- |
+"""
+
+PYTHON = """\
+# The Python API
+
+A verb of the command line is a function in `jettison.verbs`, in a module of its name. Library code never prints: what happens
+is told to a `jettison.events.Reporter`, and what fails is raised as one of the [errors](errors.md).
+"""
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference, by its file name."""
+    return {"command-line.md": command_line(), "errors.md": error_tree(), "python.md": python()}
+
+
+def command_line() -> str:
+    """A section a verb."""
+    return NOTE + COMMAND_LINE + _flags(COMMON) + "".join(map(_section, commands()))
+
+
+def error_tree() -> str:
+    """A row a class."""
+    classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.JettisonError)]
+    rows = [f"| `{x.__name__}` | `{x.__bases__[0].__name__}` | {x.exit_status} | {inspect.getdoc(x)} |\n" for x in classes]
+    return NOTE + ERRORS + "".join(rows)
+
+
+def python() -> str:
+    """A section a public name of the verbs' modules."""
+    names = [f"jettison.verbs.{verb}" for verb in VERBS]
+    modules = [import_module(name) for name in names if find_spec(name)]  # some verbs are the command line's alone
+    return NOTE + PYTHON + "".join(section for module in modules for section in _names(module))
+
+
+def _section(command: Command) -> str:
+    own = [flag for flag in command.flags if flag not in COMMON]
+    example = "".join(f"$ {line}\n" for line in command.example.splitlines())
+    text = f"\n## jettison {command.name}\n\n{command.summary}\n\n```\njettison {command.name} {command.usage}\n```\n"
+    return text + f"\n```console\n{example}```\n" + (f"\n{_flags(own)}" if own else "")
+
+
+def _flags(flags: "list[Flag] | tuple[Flag, ...]") -> str:
+    rows = [f"| `{_name(flag)}` | {_cell(flag.help)}{' (may be repeated)' if flag.repeats else ''} |\n" for flag in flags]
+    return "| flag | meaning |\n| --- | --- |\n" + "".join(rows)
+
+
+def _name(flag: Flag) -> str:
+    short = f"-{flag.short}, " if flag.short else ""
+    return _cell(f"{short}--{flag.name} {flag.metavar}".rstrip())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _names(module: ModuleType) -> Iterator[str]:
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__ or not callable(value):
+            continue
+        kind = "class " if inspect.isclass(value) else ""
+        yield f"\n## {module.__name__}.{name}\n\n```python\n{kind}{name}{_signature(value)}\n```\n\n{inspect.getdoc(value)}\n"
+
+
+def _signature(value: object) -> str:
+    signature = inspect.signature(value)  # type: ignore[arg-type]
+    return str(signature).replace("jettison.", "").replace("typing.", "")
+
+
+if __name__ == "__main__":
+    for page, text in pages().items():
+        (REFERENCE / page).write_text(text)
