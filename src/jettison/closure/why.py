@@ -20,10 +20,12 @@ class Reason(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A path that a Finder says is needed. `path` may lead through links; the resolver follows them."""
+    """A path that a Finder says is needed. `path` may lead through links; the resolver follows them, a last one too unless
+    `follow_last` is off."""
 
     path: str
     reason: Reason
+    follow_last: bool = True
 
 
 class Missing(NamedTuple):

@@ -20,6 +20,19 @@ _MACHINES = {
     "mips64": ("mips64", ""),
 }
 
+# e_machine of the ELF header; ppc64's byte order tells it from ppc64le.
+_ELF_MACHINES = {
+    3: "386",
+    8: "mips64",
+    21: "ppc64",
+    22: "s390x",
+    40: "arm",
+    62: "amd64",
+    183: "arm64",
+    243: "riscv64",
+    258: "loong64",
+}
+
 
 class Platform(NamedTuple):
     """`os/architecture[/variant]`."""
@@ -38,6 +51,14 @@ class Platform(NamedTuple):
         if len(parts) not in (2, 3) or not all(part.isalnum() and part.isascii() for part in parts):
             raise UsageError(f"`{text}` is not a platform", "a platform is like `linux/amd64` or `linux/arm64/v8`")
         return Platform(*parts)
+
+    @staticmethod
+    def of_elf(machine: int, byte_order: str) -> "Platform":
+        """The platform of an ELF file: `machine` is its e_machine, `byte_order` "little" or "big"."""
+        architecture = _ELF_MACHINES.get(machine, f"elf{machine}")
+        if architecture in ("ppc64", "mips64") and byte_order == "little":
+            architecture += "le"
+        return Platform("linux", architecture, {"arm64": "v8", "arm": "v7"}.get(architecture, ""))
 
     @staticmethod
     def host() -> "Platform":

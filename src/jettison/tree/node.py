@@ -15,9 +15,10 @@ class Content(Protocol):
 
 
 class HostFile(NamedTuple):
-    """Bytes in a file of this machine."""
+    """Bytes in a file of this machine. `identity` is (device, inode, size, mtime, ctime), the times in nanoseconds."""
 
     path: str
+    identity: tuple[int, ...] = ()
 
     def open(self) -> BinaryIO:
         # A FIFO that took the file's place must not make us wait, nor a link lead us elsewhere.

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple, Protocol
 
-from jettison.errors import HostError, InvalidData, NotFound
+from jettison.errors import HostError, InternalError, InvalidData, NotFound
 from jettison.tree.node import HostFile, Kind, Node
 
 _LINK_LIMIT = 40  # path_resolution(7)
@@ -130,10 +130,10 @@ class DirectoryRoot:
 
 
 class Tree:
-    """A filesystem as a value: path → Node. Also a Root. Every node's folders are nodes too."""
+    """A filesystem as a value: path → Node. Also a Root. Every node's folders are nodes too, `/` itself need not be."""
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
-        self.nodes = dict(nodes)
+        self.nodes = nodes
         self._names: dict[str, list[str]] | None = None
 
     def lstat(self, path: str) -> Node | None:
@@ -152,10 +152,17 @@ class Tree:
         node = self.nodes.get(path)
         if node is None or node.content is None:
             raise NotFound(f"no file at `{path}`")
-        try:
-            return node.content.open()
-        except OSError as error:
-            raise unreadable(path, error) from error
+        return open_content(path, node)
+
+
+def open_content(path: str, node: Node) -> BinaryIO:
+    """A seekable stream of a file node's bytes. Errors: HostError naming `path`."""
+    if node.content is None:
+        raise InternalError(f"`{path}` has no content")
+    try:
+        return node.content.open()
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def node_of(host_path: str) -> Node | None:
@@ -183,7 +190,7 @@ def node_of(host_path: str) -> Node | None:
         (os.major(info.st_rdev), os.minor(info.st_rdev)),
         _xattrs(host_path) if is_file else (),
         (info.st_dev, info.st_ino) if is_file and info.st_nlink > 1 else None,
-        HostFile(host_path) if is_file else None,
+        HostFile(host_path, _identity(info)) if is_file else None,
     )
 
 
@@ -192,6 +199,10 @@ def unreadable(path: str, error: Exception) -> HostError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     hint = "run as a user who may read it, or leave it out with `--exclude`" if isinstance(error, PermissionError) else ""
     return HostError(f"cannot read `{path}`: {reason}", hint)
+
+
+def _identity(info: os.stat_result) -> tuple[int, ...]:
+    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def _xattrs(host_path: str) -> tuple[tuple[str, bytes], ...]:

@@ -1,0 +1,116 @@
+"""A closure over a Root → the files as they lie in the image, and the closure that the image itself gives."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from jettison.closure import cache
+from jettison.closure.place import Placement, is_system, within
+from jettison.closure.resolve import Facts, resolve
+from jettison.closure.why import Closure, Need, Reason
+from jettison.errors import InvalidData
+from jettison.tree.node import Node, made_dir, made_file
+from jettison.tree.root import Root, Tree, normalise, parents
+from jettison.tree.root import resolve as follow
+
+_LD_SO_CACHE = "/etc/ld.so.cache"
+_CACHE_REASON = "it names libraries in folders that ld.so does not search by itself"
+
+
+class Carved(NamedTuple):
+    """The image's files, and why each is there, in the image's own paths."""
+
+    nodes: dict[str, Node]
+    closure: Closure
+
+
+def settle(
+    root: Root,
+    found: Closure,
+    placement: Placement,
+    seeds: Sequence[Need],
+    environment: Iterable[tuple[str, str]],
+    excludes: Sequence[str],
+    facts: Facts,
+) -> Carved:
+    """Carve the closure's files out of `root`, and resolve again in what was carved: the reasons that are recorded are what
+    ld.so will do in the image, on every machine.
+
+    A library that is lost by its move goes back to its absolute path; one that only the Root's ld.so.cache led to gets a cache.
+    """
+    environment = tuple(environment)
+    nodes = carve(root, found, placement, excludes)
+    closure = _resolve(nodes, placement, seeds, environment, facts)
+    lost = _lost(found, closure)
+    private = frozenset(path for path in lost.values() if not is_system(path))
+    if private:
+        placement = placement._replace(absolute=private)
+        nodes = carve(root, found, placement, excludes)
+        closure = _resolve(nodes, placement, seeds, environment, facts)
+        lost = _lost(found, closure)
+    if lost and _LD_SO_CACHE not in nodes:
+        nodes[_LD_SO_CACHE] = made_file(cache.write(sorted(lost.items())))
+        seeds = (*seeds, Need(_LD_SO_CACHE, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
+        closure = _resolve(nodes, placement, seeds, environment, facts)
+    return Carved(nodes, closure)
+
+
+def carve(root: Root, found: Closure, placement: Placement, excludes: Sequence[str] = ()) -> dict[str, Node]:
+    """The closure's files at their paths in the image, with the folders they lie in.
+
+    Errors: InvalidData where two different files would lie at one path.
+    """
+    nodes: dict[str, Node] = {}
+    origin: dict[str, str] = {}
+    # The system's paths first: its links, /lib → usr/lib, decide where the others come to lie.
+    for path in sorted(found.reasons, key=lambda path: (placement.image_path(path) != path, path)):
+        node = root.lstat(path)
+        target = placement.image_path(path)
+        if node is None or excluded(target, excludes):
+            continue
+        if target != path:
+            target = follow(Tree(nodes), target, follow_last=False).path
+        if target in nodes and node.kind != "dir" and origin.get(target) != path:
+            raise InvalidData(f"`{path}` and `{origin.get(target, target)}` would both lie at `{target}` in the image")
+        nodes[target] = placement.image_node(path, node)
+        origin[target] = path
+        _add_folders(nodes, root, path, target)
+    return nodes
+
+
+def excluded(path: str, patterns: Sequence[str]) -> bool:
+    """Whether a path in the image, or a folder it lies in, matches one of the patterns."""
+    return any(
+        within(path, (normalise(pattern),)) or any(fnmatchcase(part, pattern) for part in (*parents(path), path))
+        for pattern in patterns
+    )
+
+
+def _add_folders(nodes: dict[str, Node], root: Root, path: str, target: str) -> None:
+    """The folders above `target`: the Root's own where the path was kept, plain ones where it was moved."""
+    for folder in reversed(parents(target)[1:]):
+        if folder in nodes:
+            return
+        node = root.lstat(folder) if path == target else None
+        plain = node is None or node.kind != "dir"
+        nodes[folder] = made_dir() if plain or node is None else made_dir(node.mode & 0o1777)
+
+
+def _resolve(
+    nodes: dict[str, Node],
+    placement: Placement,
+    seeds: Sequence[Need],
+    environment: Iterable[tuple[str, str]],
+    facts: Facts,
+) -> Closure:
+    tree = Tree(nodes)
+    moved = [seed._replace(path=placement.image_path(seed.path)) for seed in seeds]
+    return resolve(tree, [seed for seed in moved if follow(tree, seed.path, seed.follow_last).node], environment, facts=facts)
+
+
+def _lost(found: Closure, closure: Closure) -> dict[str, str]:
+    """name → path in the Root, of the libraries that were found there and are not found in the image."""
+    known = {item.name for item in found.missing}
+    paths = {path.rpartition("/")[2]: path for path in found.reasons}
+    names = (item.name for item in closure.missing if item.name not in known)
+    return {name: paths[name.rpartition("/")[2]] for name in names if name.rpartition("/")[2] in paths}

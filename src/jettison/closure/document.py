@@ -1,0 +1,69 @@
+"""A closure as a JSON document that travels with its image."""
+
+from typing import Any, NamedTuple, get_args
+
+from jettison.closure.why import Closure, Confidence, Missing, Reason, ReasonKind
+from jettison.errors import InvalidData
+from jettison.oci.documents import parse, serialise
+
+MEDIA_TYPE = "application/vnd.jettison.closure.v1+json"
+ANNOTATION = "org.jettison.closure"  # on the image's manifest: the digest of its closure document
+LIMIT_BYTES = 256 << 20
+
+Owner = tuple[str, str, str, str]  # manager, name, version, architecture
+
+
+class Document(NamedTuple):
+    """A closure, and `packages`: path → who owned the file in the Root it was taken from."""
+
+    closure: Closure
+    packages: dict[str, Owner]
+
+
+def write(document: Document) -> bytes:
+    """The document's bytes: the same closure gives the same bytes."""
+    closure = document.closure
+    owners = sorted(set(document.packages.values()))
+    number = {owner: position for position, owner in enumerate(owners)}
+    return serialise(
+        {
+            "version": 1,
+            "reasons": {path: [list(reason) for reason in closure.reasons[path]] for path in sorted(closure.reasons)},
+            "missing": [[item.name, list(item.reason), list(item.looked_in)] for item in closure.missing],
+            "packages": [list(owner) for owner in owners],
+            "owners": {path: number[document.packages[path]] for path in sorted(document.packages)},
+        }
+    )
+
+
+def read(data: bytes, what: str) -> Document:
+    """Read a document. Errors: InvalidData, HostileData, naming `what`."""
+    value = parse(data, what, LIMIT_BYTES)
+    if value.get("version") != 1:
+        raise InvalidData(f"{what} has version {value.get('version')!r:.20}, expected 1", "use a newer jettison")
+    try:
+        reasons = {_text(path): tuple(map(_reason, items)) for path, items in value["reasons"].items()}
+        missing = [Missing(_text(name), _reason(reason), tuple(map(_text, folders))) for name, reason, folders in value["missing"]]
+        owners = [_owner(item) for item in value["packages"]]
+        packages = {_text(path): owners[position] for path, position in value["owners"].items()}
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InvalidData(f"{what} is not a closure: {type(error).__name__} {error}") from error
+    return Document(Closure(reasons, missing), packages)
+
+
+def _reason(value: Any) -> Reason:
+    kind, by, detail, confidence = value
+    if kind not in get_args(ReasonKind) or confidence not in get_args(Confidence):
+        raise ValueError(f"`{kind!r:.40}` with `{confidence!r:.40}` is no reason")
+    return Reason(kind, _text(by), _text(detail), confidence)
+
+
+def _owner(value: Any) -> Owner:
+    manager, name, version, architecture = map(_text, value)
+    return manager, name, version, architecture
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is not a text")
+    return value

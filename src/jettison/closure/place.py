@@ -1,0 +1,59 @@
+"""Where a path of the Root lies in the image.
+
+A program of the system keeps its path. One from anywhere else is placed at `/NAME`, and what lies beside it keeps its place
+relative to it, so that an image does not depend on the folder it was packed from.
+"""
+
+import posixpath
+from typing import NamedTuple
+
+from jettison.tree.node import Node
+from jettison.tree.root import normalise
+
+# hier(7): the folders whose paths mean the same on every machine.
+_SYSTEM = ("/bin", "/boot", "/etc", "/gnu", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/opt", "/sbin", "/srv", "/usr", "/var")
+_PRIVATE = ("/var/tmp", "/var/folders")
+
+
+def is_system(path: str) -> bool:
+    """Whether a path means the same on every machine."""
+    return within(path, _SYSTEM) and not within(path, _PRIVATE)
+
+
+def within(path: str, folders: tuple[str, ...]) -> bool:
+    """Whether `path` is one of `folders` or lies in one."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+class Placement(NamedTuple):
+    """`folder` is the program's own, empty where everything keeps its path; `moved` are (from, to), the first match counts;
+    `absolute` are private paths that are asked for by their absolute name."""
+
+    folder: str = ""
+    moved: tuple[tuple[str, str], ...] = ()
+    absolute: frozenset[str] = frozenset()
+
+    def image_path(self, path: str) -> str:
+        """Where `path` lies in the image."""
+        for source, target in self.moved:
+            if within(path, (source,)):
+                return normalise(target + path[len(source) :])
+        if not self.folder or is_system(path) or path in self.absolute:
+            return path
+        return normalise(posixpath.relpath(path, self.folder))
+
+    def image_node(self, path: str, node: Node) -> Node:
+        """The node as it lies in the image: root's, without set-user-id bits, and of what was moved, with plain modes."""
+        node = node._replace(uid=0, gid=0, mode=node.mode & 0o1777, xattrs=_capabilities(node))
+        new_path = self.image_path(path)
+        if new_path == path and (is_system(path) or not self.folder):
+            return node
+        if node.kind == "symlink" and node.target.startswith("/"):
+            return node._replace(target=self.image_path(node.target))
+        if node.kind == "file":
+            return node._replace(mode=0o755 if node.mode & 0o111 else 0o644)
+        return node._replace(mode=0o755) if node.kind == "dir" else node
+
+
+def _capabilities(node: Node) -> tuple[tuple[str, bytes], ...]:
+    return tuple(item for item in node.xattrs if item[0] == "security.capability")

@@ -1,0 +1,188 @@
+"""Nodes → a layer's blob, in one pass: read, tar, hash, compress, hash, write; the memory is bounded.
+
+The stream is cut into chunks that are compressed on their own, side by side: as gzip members, or as zstd frames. The bytes do
+not depend on how many threads there are.
+"""
+
+import hashlib
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from jettison.errors import InvalidData
+from jettison.events import SILENT, Reporter
+from jettison.image.image import Layer
+from jettison.oci.digest import Digest
+from jettison.oci.manifest import OCI_LAYER, Descriptor
+from jettison.tree.node import HostFile, Node
+from jettison.tree.root import open_content
+from jettison.tree.tar import END, entries, padding, read_into
+
+if TYPE_CHECKING:
+    from jettison.image.store import Batch, LocalStore
+
+Compression = Literal["gzip", "zstd", "none"]
+COMPRESSIONS: tuple[Compression, ...] = ("gzip", "zstd", "none")
+
+_CHUNK_BYTES = 4 << 20
+_GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflate, no flags, no time, no system
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 9
+_CLOCK_TICK_NS = 100_000_000  # ten times the coarsest tick of the kernel's file times
+
+
+def cached_layer(
+    nodes: Mapping[str, Node],
+    store: "LocalStore",
+    batch: "Batch",
+    compression: Compression = "gzip",
+    reporter: Reporter = SILENT,
+) -> Layer:
+    """`write_layer`, unless a layer of the same files was written before: files count as the same by device, inode, size and
+    times, as `make` and `git` have it."""
+    started_ns = time.time_ns()
+    note = f"{store.path}/cache/{_fingerprint(nodes, compression)}"
+    known = _read_note(note)
+    if known is not None and store.has(known.descriptor.digest):
+        return known
+    layer = write_layer(nodes.items(), batch, compression, reporter)
+    if _is_settled(nodes, started_ns):
+        text = f"{layer.descriptor.media_type} {layer.descriptor.digest} {layer.descriptor.size} {layer.diff_id}\n"
+        os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
+        store.replace(note, text.encode())
+    return layer
+
+
+def write_layer(
+    nodes: Iterable[tuple[str, Node]],
+    batch: "Batch",
+    compression: Compression = "gzip",
+    reporter: Reporter = SILENT,
+) -> Layer:
+    """Write `nodes` as a layer into `batch`. Errors: HostError for a file that cannot be read, or a full disk."""
+    diff = hashlib.sha256()
+    with batch.writer() as blob:
+        for data in _compressed(_hashed(_chunks(nodes, reporter), diff), compression):
+            blob.write(data)
+        digest = blob.finish()
+    suffix = "" if compression == "none" else f"+{compression}"
+    return Layer(Descriptor(OCI_LAYER + suffix, digest, blob.size), Digest("sha256", diff.hexdigest()))
+
+
+def _fingerprint(nodes: Mapping[str, Node], compression: Compression) -> str:
+    """A name for the layer that these nodes make, without reading a file."""
+    facts = hashlib.sha256(f"{compression} {_GZIP_LEVEL} {_ZSTD_LEVEL} {_CHUNK_BYTES}".encode())
+    for path in sorted(nodes):
+        node = nodes[path]
+        content = node.content.identity if isinstance(node.content, HostFile) else node.content
+        facts.update(repr((path, node._replace(content=None), content)).encode("utf-8", "surrogateescape"))
+    return facts.hexdigest()
+
+
+def _is_settled(nodes: Mapping[str, Node], started_ns: int) -> bool:
+    """Whether every file was last changed long enough before it was read for its times to tell the next change."""
+    contents = (node.content for node in nodes.values())
+    return all(content.identity[4] < started_ns - _CLOCK_TICK_NS for content in contents if isinstance(content, HostFile))
+
+
+def _read_note(path: str) -> Layer | None:
+    """A layer that was written before; None where nothing usable is noted."""
+    try:
+        with open(path, encoding="ascii") as file:
+            media_type, digest, size, diff_id = file.read().split()
+        return Layer(Descriptor(media_type, Digest.parse(digest), int(size)), Digest.parse(diff_id))
+    except (OSError, ValueError, InvalidData):
+        return None
+
+
+def _chunks(nodes: Iterable[tuple[str, Node]], reporter: Reporter) -> Iterator[bytearray]:
+    """The tar stream, cut into chunks of the same size; the last one is shorter."""
+    chunk, used, done = bytearray(_CHUNK_BYTES), 0, 0
+    for header, path, node in entries(nodes):
+        if used + len(header) > _CHUNK_BYTES:
+            header, used, chunk, full = _overflow(header, used, chunk)
+            yield full
+        chunk[used : used + len(header)] = header
+        used += len(header)
+        if node is None:
+            continue
+        left = node.size
+        with open_content(path, node) as file:
+            while left:
+                if used == _CHUNK_BYTES:
+                    yield chunk
+                    chunk, used = bytearray(_CHUNK_BYTES), 0
+                    done += _CHUNK_BYTES
+                    reporter.progress("packing", done, 0)
+                count = min(left, _CHUNK_BYTES - used)
+                with memoryview(chunk) as view:
+                    read_into(file, view[used : used + count], path)
+                used += count
+                left -= count
+        used += len(padding(node.size))  # chunks are whole blocks: the zeros are there already, and they fit
+    if used + len(END) > _CHUNK_BYTES:
+        yield chunk[:used]
+        used = 0
+        chunk = bytearray(_CHUNK_BYTES)
+    yield chunk[: used + len(END)]
+
+
+def _overflow(header: bytes, used: int, chunk: bytearray) -> tuple[bytes, int, bytearray, bytearray]:
+    """A header that crosses a chunk's end: what is left of it, and the chunk it filled."""
+    fits = _CHUNK_BYTES - used
+    chunk[used:] = header[:fits]
+    return header[fits:], 0, bytearray(_CHUNK_BYTES), chunk
+
+
+def _hashed(chunks: Iterator[bytearray], diff: "hashlib._Hash") -> Iterator[bytearray]:
+    for chunk in chunks:
+        diff.update(chunk)
+        yield chunk
+
+
+def _compressed(chunks: Iterator[bytearray], compression: Compression) -> Iterator[bytes | bytearray]:
+    """Each chunk compressed, in order; with threads as soon as there is a second chunk."""
+    if compression == "none":
+        yield from chunks
+        return
+    compress = _gzip_member if compression == "gzip" else _zstd_frame()
+    first = next(chunks)
+    if len(first) < _CHUNK_BYTES:
+        yield compress(first)
+        yield from map(compress, chunks)
+        return
+    yield from _side_by_side(compress, first, chunks)
+
+
+def _side_by_side(
+    compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]
+) -> Iterator[bytes]:
+    """Results in order; never more chunks in work than threads and one."""
+    from collections import deque
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    threads = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(threads) as pool:
+        pending: deque[Future[bytes]] = deque([pool.submit(compress, first)])
+        for chunk in chunks:
+            pending.append(pool.submit(compress, chunk))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _gzip_member(chunk: bytearray) -> bytes:
+    import deflate
+
+    body = bytes(deflate.deflate_compress(chunk, _GZIP_LEVEL))
+    return b"".join((_GZIP_HEADER, body, struct.pack("<II", zlib.crc32(chunk), len(chunk))))
+
+
+def _zstd_frame() -> Callable[[bytearray], bytes]:
+    import zstandard
+
+    return lambda chunk: zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(chunk)

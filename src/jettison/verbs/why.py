@@ -1,0 +1,76 @@
+"""why: the chain of reasons from a path back to the entry point; and why not."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jettison.closure.resolve import Facts
+from jettison.closure.why import Link
+from jettison.errors import InvalidData, NotFound
+from jettison.image.store import LocalStore
+from jettison.tree.root import normalise, resolve
+from jettison.verbs.examine import Examined, examine
+
+
+class WhyNot(NamedTuple):
+    """Why a path is not needed: whether it is there at all, who owns it, and which files would have pulled it in."""
+
+    path: str
+    is_there: bool
+    package: str
+    would_need: tuple[str, ...]
+
+
+def why(target: str, path: str, store: LocalStore, programs: Sequence[str] = ()) -> list[Link]:
+    """The shortest chain from `path` in an image or a folder to an entry point.
+
+    Errors: NotFound where there is no such path, or nothing needs it.
+    """
+    examined = examine(target, store, programs)
+    name = _find(examined, path)
+    if name in examined.closure:
+        return examined.closure.why(name)
+    below = sorted(known for known in examined.closure.reasons if known.startswith(f"{name.rstrip('/')}/"))
+    if below:
+        return [Link(name, examined.closure.reasons[below[0]][0]._replace(kind="kept", by=below[0], detail="it lies in here"))] + (
+            examined.closure.why(below[0])
+        )
+    if name in examined.tree.nodes:
+        raise NotFound(f"nothing needs `{name}`: it is dead weight", f"`jettison why --not {target} {path}` tells what would need it")
+    raise NotFound(f"`{target}` has no `{path}`", f"`jettison why --not {target} {path}` tells what would have pulled it in")
+
+
+def why_not(target: str, path: str, store: LocalStore, programs: Sequence[str] = ()) -> WhyNot:
+    """What is known of a path that is not needed. Errors: NotFound where it is needed after all."""
+    examined = examine(target, store, programs)
+    name = _find(examined, path)
+    if name in examined.closure:
+        raise NotFound(f"`{name}` is needed", f"`jettison why {target} {path}` tells by whom")
+    package = examined.packages.get(name)
+    return WhyNot(name, name in examined.tree.nodes, str(package or ""), tuple(_would_need(examined, name)))
+
+
+def _find(examined: Examined, path: str) -> str:
+    """The path as the closure knows it: itself where it is a link, else where it leads."""
+    name = normalise(path)
+    if name in examined.closure or name in examined.tree.nodes:
+        return name
+    return resolve(examined.tree, name, follow_last=False).path
+
+
+def _would_need(examined: Examined, path: str) -> list[str]:
+    """The ELF files outside of the closure, or in it, that name the path's last part as a library they need."""
+    name = path.rpartition("/")[2]
+    facts = Facts()
+    found = []
+    for candidate, node in sorted(examined.tree.nodes.items()):
+        if node.kind != "file" or candidate == path:
+            continue
+        try:
+            read = facts.elf(examined.tree, candidate)
+        except InvalidData:
+            continue
+        if read is not None and (name in read.needed or path == read.interpreter):
+            found.append(candidate)
+    return found
+
+
