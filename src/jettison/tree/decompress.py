@@ -2,7 +2,6 @@
 
 import io
 import zlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from jettison.errors import HostError, InvalidData
@@ -17,7 +16,7 @@ _MAGIC_BYTES = 6
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x04\x22\x4d\x18": "lz4"}
 
 
-def compression_of(head: bytes) -> str:
+def compression_of(head: bytes, what: str) -> str:
     """`gzip`, `zstd` or `none`, by the first bytes of a stream. Errors: InvalidData for what we do not read."""
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
@@ -25,7 +24,7 @@ def compression_of(head: bytes) -> str:
         return "zstd"  # RFC 8878: a frame, or a frame to be skipped
     for magic, name in _OTHERS.items():
         if head.startswith(magic):
-            raise InvalidData(f"it is compressed with {name}, expected gzip, zstd or none", f"decompress it with `{name} -d` first")
+            raise InvalidData(f"{what} is compressed with {name}, expected gzip, zstd or none", f"use `{name} -d` first")
     return "none"
 
 
@@ -33,7 +32,7 @@ def decompressed(stream: BinaryIO, what: str) -> io.BufferedReader:
     """The bytes that `stream` holds, decompressed as they are read. Errors, also while reading: InvalidData naming `what`."""
     head = stream.read(_MAGIC_BYTES)
     readers = {"gzip": _Gzip, "zstd": _Zstd, "none": _Rest}
-    return io.BufferedReader(readers[compression_of(head)](head, stream, what), _BUFFER_BYTES)
+    return io.BufferedReader(readers[compression_of(head, what)](head, stream, what), _BUFFER_BYTES)
 
 
 class _Rest(io.RawIOBase):
@@ -102,10 +101,11 @@ class _Zstd(_Rest):
         try:
             import zstandard
         except ImportError as error:
-            hint = "install it: `pip install zstandard`"
-            raise HostError(f"cannot read {what}: it is compressed with zstd, and the module `zstandard` is not there", hint) from error
+            hint = "`pip install zstandard` brings it"
+            raise HostError(f"cannot read {what}, compressed with zstd: no Python module `zstandard`", hint) from error
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES)
-        self._reader = decompressor.stream_reader(_Source(self._input), read_size=_INPUT_BYTES, read_across_frames=True)
+        compressed = io.BufferedReader(_Rest(head, stream, what))
+        self._reader = decompressor.stream_reader(compressed, read_size=_INPUT_BYTES, read_across_frames=True)
         self._error = zstandard.ZstdError
 
     def _fill(self, count: int) -> bytes:
@@ -113,10 +113,3 @@ class _Zstd(_Rest):
             return self._reader.read(count)
         except self._error as error:
             raise InvalidData(f"{self._what} is no zstd stream that we read: {error}") from error
-
-
-class _Source:
-    """What zstandard reads from."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self.read = read
