@@ -51,7 +51,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         sys.stderr.write(overview())
         return 2
     verb = words.pop(0)
-    if verb in ("help",):
+    if verb == "help":
         return main([*words, "--help"])
     failure_status = 125 if verb == "run" else 0
     try:
@@ -92,8 +92,9 @@ def call(verb: str, arguments: "Sequence[str]") -> int:
 def overview() -> str:
     """The help of `jettison` itself."""
     width = max(map(len, VERBS))
-    lines = ["Ship the application, not the distribution.", "", "Example:"]
-    lines += ["  jettison pack ./hello -t hello", "  jettison run hello", "", "Usage:", "  jettison VERB [FLAGS] ...", "", "Verbs:"]
+    lines = ["Ship the application, not the distribution.", ""]
+    lines += ["Example:", "  jettison pack ./hello -t hello", "  jettison run hello", ""]
+    lines += ["Usage:", "  jettison VERB [FLAGS] ...", "", "Verbs:"]
     lines += [f"  {verb:{width}}  {summary}" for verb, summary in VERBS.items()]
     lines += ["", "`jettison VERB --help` tells the rest."]
     return "\n".join(lines) + "\n"

@@ -114,16 +114,18 @@ def _explanation(packed: Packed) -> str:
 
 def _as_json(packed: Packed, explain: bool) -> dict[str, object]:
     image = packed.image
+    layers = [(layer.descriptor, layer.diff_id) for layer in image.layers]
+    missing = packed.closure.missing
     value: dict[str, object] = {
         "version": 1,
         "reference": packed.reference.familiar,
         "digest": str(image.digest),
         "id": str(image.manifest.config.digest),
         "platform": str(image.platform),
-        "layers": [{"digest": str(x.descriptor.digest), "diffId": str(x.diff_id), "size": x.descriptor.size} for x in image.layers],
+        "layers": [{"digest": str(blob.digest), "diffId": str(diff_id), "size": blob.size} for blob, diff_id in layers],
         "files": sum(node.kind != "dir" for node in packed.tree.nodes.values()),
         "size": sum(node.size for node in packed.tree.nodes.values()),
-        "missing": [{"name": item.name, "by": item.reason.by, "lookedIn": list(item.looked_in)} for item in packed.closure.missing],
+        "missing": [{"name": item.name, "by": item.reason.by, "lookedIn": list(item.looked_in)} for item in missing],
     }
     if explain:
         value["reasons"] = {path: [x._asdict() for x in found] for path, found in sorted(packed.closure.reasons.items())}

@@ -28,7 +28,8 @@ def main(values: Values, rest: list[str]) -> int:
     store = open_store(values.text("store") or None)
     if values.on("not"):
         answer = why_not(rest[0], rest[1], store, values.texts("entry"))
-        sys.stdout.write(json.dumps({"version": 1, **answer._asdict()}, indent=2) + "\n" if values.on("json") else _why_not(answer))
+        as_json = {"version": 1, **answer._asdict()}
+        sys.stdout.write(json.dumps(as_json, indent=2) + "\n" if values.on("json") else _why_not(answer))
         return 0
     chain = why(rest[0], rest[1], store, values.texts("entry"))
     if values.on("json"):

@@ -13,7 +13,6 @@ from jettison.tree.node import Node, made_dir, made_file
 from jettison.tree.root import Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
 
-_LD_SO_CACHE = "/etc/ld.so.cache"
 _CACHE_REASON = "it names libraries in folders that ld.so does not search by itself"
 
 
@@ -48,11 +47,19 @@ def settle(
         nodes = carve(root, found, placement, excludes)
         closure = _resolve(nodes, placement, seeds, environment, facts)
         lost = _lost(found, closure)
-    if lost and _LD_SO_CACHE not in nodes:
-        nodes[_LD_SO_CACHE] = made_file(cache.write(sorted(lost.items())))
-        seeds = (*seeds, Need(_LD_SO_CACHE, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
+    if lost and cache.PATH not in nodes:
+        nodes[cache.PATH] = _cache(root, lost, facts)
+        seeds = (*seeds, Need(cache.PATH, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
         closure = _resolve(nodes, placement, seeds, environment, facts)
     return Carved(nodes, closure)
+
+
+def _cache(root: Root, libraries: dict[str, str], facts: Facts) -> Node:
+    """An ld.so.cache of these libraries alone."""
+    read = {name: facts.elf(root, follow(root, path).path) for name, path in libraries.items()}
+    known = {name: elf for name, elf in read.items() if elf is not None}
+    entries = [(name, libraries[name], cache.flags_of(elf)) for name, elf in known.items()]
+    return made_file(cache.write(entries, next(iter(known.values())).byte_order) if known else b"")
 
 
 def carve(root: Root, found: Closure, placement: Placement, excludes: Sequence[str] = ()) -> dict[str, Node]:

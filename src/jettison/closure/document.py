@@ -10,7 +10,14 @@ MEDIA_TYPE = "application/vnd.jettison.closure.v1+json"
 ANNOTATION = "org.jettison.closure"  # on the image's manifest: the digest of its closure document
 LIMIT_BYTES = 256 << 20
 
-Owner = tuple[str, str, str, str]  # manager, name, version, architecture
+
+class Owner(NamedTuple):
+    """The package that owns a file, as its manager names it."""
+
+    manager: str
+    name: str
+    version: str
+    architecture: str
 
 
 class Document(NamedTuple):
@@ -43,7 +50,7 @@ def read(data: bytes, what: str) -> Document:
         raise InvalidData(f"{what} has version {value.get('version')!r:.20}, expected 1", "use a newer jettison")
     try:
         reasons = {_text(path): tuple(map(_reason, items)) for path, items in value["reasons"].items()}
-        missing = [Missing(_text(name), _reason(reason), tuple(map(_text, folders))) for name, reason, folders in value["missing"]]
+        missing = [Missing(_text(name), _reason(why), tuple(map(_text, looked))) for name, why, looked in value["missing"]]
         owners = [_owner(item) for item in value["packages"]]
         packages = {_text(path): owners[position] for path, position in value["owners"].items()}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -60,7 +67,7 @@ def _reason(value: Any) -> Reason:
 
 def _owner(value: Any) -> Owner:
     manager, name, version, architecture = map(_text, value)
-    return manager, name, version, architecture
+    return Owner(manager, name, version, architecture)
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from jettison.tree.node import Node
 from jettison.tree.root import normalise
 
 # hier(7): the folders whose paths mean the same on every machine.
-_SYSTEM = ("/bin", "/boot", "/etc", "/gnu", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/opt", "/sbin", "/srv", "/usr", "/var")
+_SYSTEM = tuple(f"/{name}" for name in "bin etc gnu lib lib32 lib64 libx32 nix opt sbin srv usr var".split())
 _PRIVATE = ("/var/tmp", "/var/folders")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from jettison.closure import elf, linker, script
-from jettison.closure.elf import Elf
+from jettison.closure.elf import DlopenNote, Elf
 from jettison.closure.why import Closure, Missing, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.node import Node
-from jettison.tree.root import Root, resolve as follow
+from jettison.tree.root import Root
+from jettison.tree.root import resolve as follow
 
 DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # docker's
 
@@ -60,6 +61,10 @@ class Subject(NamedTuple):
     search_path: tuple[str, ...]
     library_path: tuple[str, ...]
 
+    def read_elf(self, path: str) -> Elf | None:
+        """The ELF facts of another file of the same Root."""
+        return self.facts.elf(self.root, path)
+
 
 Finder = Callable[[Subject], Iterable[Need | Missing]]
 
@@ -75,12 +80,14 @@ def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
         reason = Reason("interpreter", subject.path, f"PT_INTERP {program.interpreter}")
         yield from _need_or_missing(subject, program.interpreter, reason)
     environment = linker.Environment(library_path=subject.library_path)
-    loading = linker.load(subject.root, subject.path, environment, lambda path: subject.facts.elf(subject.root, path))
-    for item in loading.objects:
-        yield Need(item.path, Reason("needed", item.by, f"{item.wanted_name} via {item.rule}"))
+    loading = linker.load(subject.root, subject.path, environment, subject.read_elf)
+    yield from _loaded(loading.objects, loading.again)
     yield from loading.missing
     yield from loading.problems
-    yield from _noted_libraries(subject, loading)
+    for item in (loading.program, *loading.objects):
+        for note in item.elf.dlopen:
+            if note.priority != "suggested":
+                yield from _noted_library(subject, loading, item.real, note)
 
 
 def script_needs(subject: Subject) -> Iterable[Need | Missing]:
@@ -167,6 +174,21 @@ def _need_or_missing(subject: Subject, path: str, reason: Reason) -> Iterable[Ne
     yield Need(path, reason) if found is not None else Missing(path, reason)
 
 
-def _noted_libraries(subject: Subject, loading: linker.Loading) -> Iterable[Need | Missing]:
-    """What `.note.dlopen` of the program and its libraries names, unless it is only a suggestion."""
-    raise NotImplementedError
+def _loaded(objects: Iterable[linker.Loaded], again: Iterable[linker.Loaded]) -> Iterable[Need]:
+    for item in (*objects, *again):
+        yield Need(item.path, Reason("needed", item.by, f"{item.wanted_name} via {item.rule}"))
+
+
+def _noted_library(subject: Subject, loading: linker.Loading, by: str, note: DlopenNote) -> Iterable[Need | Missing]:
+    """The first of a note's sonames that is there, with what it needs in turn."""
+    detail = f".note.dlopen {note.priority}: {note.description or note.feature}"
+    for soname in note.sonames:
+        after = linker.dlopen(subject.root, loading, by, soname, subject.read_elf)
+        new = after.objects[len(loading.objects) :]
+        again = after.again[len(loading.again) :]
+        if new or again:
+            first = (*new, *again)[0]
+            yield Need(first.path, Reason("dlopen", by, f"{soname} via {first.rule}; {detail}"))
+            yield from _loaded(new[1:], again)
+            return
+    yield Missing(" or ".join(note.sonames), Reason("dlopen", by, detail))

@@ -25,8 +25,9 @@ class Image:
         """Errors: InvalidData, HostileData where the bytes are no image, or do not belong together."""
         self.raw_manifest = raw_manifest
         self.raw_config = raw_config
-        if self.manifest.config.digest != Digest.of(raw_config):
-            raise InvalidData(f"config of {self.digest} is {Digest.of(raw_config)}, its manifest says {self.manifest.config.digest}")
+        found, expected = Digest.of(raw_config), self.manifest.config.digest
+        if found != expected:
+            raise InvalidData(f"config of {self.digest} is {found}, its manifest says {expected}")
         if len(self.manifest.layers) != len(self.config.diff_ids):
             raise InvalidData(
                 f"image {self.digest} has {len(self.manifest.layers)} layers, its config names {len(self.config.diff_ids)}"

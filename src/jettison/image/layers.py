@@ -157,9 +157,7 @@ def _compressed(chunks: Iterator[bytearray], compression: Compression) -> Iterat
     yield from _side_by_side(compress, first, chunks)
 
 
-def _side_by_side(
-    compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]
-) -> Iterator[bytes]:
+def _side_by_side(compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]) -> Iterator[bytes]:
     """Results in order; never more chunks in work than threads and one."""
     from collections import deque
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -96,8 +96,8 @@ def _history_json(line: History) -> dict[str, Any]:
 def _parse_history(value: Any, what: str) -> History:
     if not isinstance(value, dict):
         raise InvalidData(f"the history of {what} is not a list of objects")
-    texts = (_text(value, key, what) for key in ("created_by", "created", "comment"))
-    return History(*texts, empty_layer=bool(value.get("empty_layer")))
+    created_by, created, comment = (_text(value, key, what) for key in ("created_by", "created", "comment"))
+    return History(created_by, created, comment, bool(value.get("empty_layer")))
 
 
 def _text(value: dict[str, Any], key: str, what: str) -> str:

@@ -24,6 +24,4 @@ READERS: dict[str, Callable[[Root], dict[str, tuple[str, str, str]]]] = {"dpkg":
 
 def owners(root: Root) -> dict[str, Package]:
     """path → the package that owns it, over every database in the Root; paths are real, without links on the way."""
-    return {
-        path: Package(manager, *owner) for manager, read in READERS.items() for path, owner in read(root).items()
-    }
+    return {path: Package(manager, *owner) for manager, read in READERS.items() for path, owner in read(root).items()}

@@ -71,7 +71,7 @@ def _closure(
     argv: Sequence[str] = (),
 ) -> Closure:
     search_path = tuple(part for part in dict(env).get("PATH", "").split(":") if part) or DEFAULT_PATH
-    commands = [(program,) for program in programs] or ([tuple(argv)] if argv else [])
+    commands: list[tuple[str, ...]] = [(program,) for program in programs] or ([tuple(argv)] if argv else [])
     seeds = [need for command in commands for need in entries(tree, command, search_path, folder)]
     if seeds:
         entry = seeds[0].path

@@ -238,7 +238,7 @@ def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
     if not shipped:
         return {}
     known = owners(plan.root)
-    return {plan.placement.image_path(path): tuple(known[path]) for path in shipped if path in known}
+    return {path: document.Owner(*known[path]) for path in shipped if path in known}
 
 
 def _default_name(program: str) -> str:

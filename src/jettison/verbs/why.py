@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jettison.closure.resolve import Facts
-from jettison.closure.why import Link
+from jettison.closure.why import Link, Reason
 from jettison.errors import InvalidData, NotFound
 from jettison.image.store import LocalStore
 from jettison.tree.root import normalise, resolve
@@ -29,14 +29,13 @@ def why(target: str, path: str, store: LocalStore, programs: Sequence[str] = ())
     name = _find(examined, path)
     if name in examined.closure:
         return examined.closure.why(name)
-    below = sorted(known for known in examined.closure.reasons if known.startswith(f"{name.rstrip('/')}/"))
+    below = min((known for known in examined.closure.reasons if known.startswith(f"{name.rstrip('/')}/")), default="")
     if below:
-        return [Link(name, examined.closure.reasons[below[0]][0]._replace(kind="kept", by=below[0], detail="it lies in here"))] + (
-            examined.closure.why(below[0])
-        )
+        return [Link(name, Reason("kept", below, "a folder on its way")), *examined.closure.why(below)]
+    ask = f"`jettison why --not {target} {path}`"
     if name in examined.tree.nodes:
-        raise NotFound(f"nothing needs `{name}`: it is dead weight", f"`jettison why --not {target} {path}` tells what would need it")
-    raise NotFound(f"`{target}` has no `{path}`", f"`jettison why --not {target} {path}` tells what would have pulled it in")
+        raise NotFound(f"nothing needs `{name}`: it is dead weight", f"{ask} tells what would need it")
+    raise NotFound(f"`{target}` has no `{path}`", f"{ask} tells what would have pulled it in")
 
 
 def why_not(target: str, path: str, store: LocalStore, programs: Sequence[str] = ()) -> WhyNot:
@@ -72,5 +71,3 @@ def _would_need(examined: Examined, path: str) -> list[str]:
         if read is not None and (name in read.needed or path == read.interpreter):
             found.append(candidate)
     return found
-
-

@@ -95,9 +95,10 @@ def test_an_image_whose_parts_do_not_belong_together_is_refused() -> None:
         Image(image.raw_manifest, image.raw_config + b" ")
 
 
+KEYS = st.sampled_from(["config", "layers", "rootfs", "Env", "x"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["config", "layers", "rootfs", "Env", "x"]), inner),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner),
     max_leaves=12,
 )
 

@@ -36,7 +36,8 @@ def test_a_name_is_normalised(text: str, whole: str, familiar: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "App", "a//b", "/a", "a/", "-a", "a:", "a:b:c", "a:-b", "a@sha256:abc", "a@md5:" + "a" * 32, "a" * 300, "a b", "a\nb", "../a"],
+    ["", "App", "a//b", "/a", "a/", "-a", "a:", "a:b:c", "a:-b", "a@sha256:abc", "a@md5:" + "a" * 32]
+    + ["a" * 300, "a b", "a\nb", "../a"],
 )
 def test_what_is_not_a_name_is_refused(text: str) -> None:
     """The error quotes it."""
