@@ -147,9 +147,7 @@ def _parse_new(data: bytes) -> Cache:
     text = _Texts(data, 0)
     hwcaps = list(_hwcaps(data, extension_at, byte_order, text)) if extension_at else []
     rows = struct.iter_unpack(_ROW[byte_order], data[header_size : header_size + count * row_size])
-    entries = (
-        Entry(text.at(key), text.at(value), flags, _hwcaps_name(mask, hwcaps)) for flags, key, value, _, mask in rows
-    )
+    entries = (Entry(text.at(key), text.at(value), flags, _hwcaps_name(mask, hwcaps)) for flags, key, value, _, mask in rows)
     return Cache(byte_order, tuple(entries))
 
 
@@ -186,5 +184,5 @@ class _Texts:
         end = self._data.find(b"\0", start, start + _TEXT_LIMIT)
         self._left -= end - start
         if end < 0 or self._left < 0:
-            raise ValueError(f"the text at {place} has no end" if end < 0 else f"its texts are more than {_TEXTS_LIMIT >> 20} MiB")
+            raise ValueError(f"the text at {place} has no end, or its texts are more than {_TEXTS_LIMIT >> 20} MiB")
         return os.fsdecode(self._data[start:end])

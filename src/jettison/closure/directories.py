@@ -77,7 +77,7 @@ def glibc(root: Root, interpreter: str, elf: Elf) -> Glibc:
 
 def musl(root: Root, interpreter: str) -> tuple[tuple[str, ...], str]:
     """Where musl's loader at `interpreter` looks, and the file that says so; no file for its default."""
-    # Its prefix is what stands before the last two parts: /usr/local/musl/lib/ld-musl-x86_64.so.1 is installed for /usr/local/musl.
+    # The prefix is what stands before the last two parts: of /usr/local/musl/lib/ld-musl-x86_64.so.1 it is /usr/local/musl.
     folder, _, name = interpreter.rpartition("/")
     path = f"{folder.rpartition('/')[0]}/etc/{name.partition('.so')[0]}.path"
     data = read_file(root, path, _CONF_LIMIT)

@@ -58,7 +58,8 @@ class DlopenNote(NamedTuple):
 class Elf(NamedTuple):
     """The facts. `versions_needed` is (file, versions) with the weak ones, which are (file, version) in `weak_versions`.
 
-    `rpath` and `runpath` are split at `:` and not expanded; `abi_flags` is the header's `e_flags`.
+    `rpath` and `runpath` are split at `:` and not expanded: of an empty text one empty part, of none no part. `abi_flags` is
+    the header's `e_flags`.
     """
 
     bits: int
@@ -167,7 +168,7 @@ class _Object:
         self.bits = {1: 32, 2: 64}.get(ident[4], 0)
         byte_order = _BYTE_ORDERS.get(ident[5])
         if not is_elf(ident) or not self.bits or byte_order is None:
-            raise InvalidData(f"`{name}` is not an ELF file: it starts with {ident[:6].hex()}, expected 7f454c46 and two of 01, 02")
+            raise InvalidData(f"`{name}` is not an ELF file: it starts with {ident[:6].hex()}, expected 7f454c46")
         self.byte_order = byte_order
         self._prefix = "<" if byte_order == "little" else ">"
         self.layout = _LAYOUTS[self.bits]
@@ -222,9 +223,7 @@ class _Object:
     def sections(self) -> Iterator[tuple[int, ...]]:
         if self._section_size < struct.calcsize(self._prefix + self.layout.section):
             return iter(())
-        return self.records(
-            self.layout.section, self._sections_at, self._section_count, "section headers", self._section_size
-        )
+        return self.records(self.layout.section, self._sections_at, self._section_count, "section headers", self._section_size)
 
     def _segments(self, offset: int, size: int, count: int) -> list[_Segment]:
         if not count or self.type not in ("exec", "dyn"):
@@ -268,8 +267,8 @@ def read(file: BinaryIO, name: str) -> Elf:
         interpreter=_interpreter(source),
         soname=source.last_text(_DT_SONAME, "SONAME"),
         needed=source.texts(_DT_NEEDED, "NEEDED entry"),
-        rpath=_search_path(source.last_text(_DT_RPATH, "RPATH")),
-        runpath=_search_path(source.last_text(_DT_RUNPATH, "RUNPATH")),
+        rpath=_search_path(source, _DT_RPATH, "RPATH"),
+        runpath=_search_path(source, _DT_RUNPATH, "RUNPATH"),
         no_default_libs=bool(source.dynamic.get(_DT_FLAGS_1, [0])[-1] & _DF_1_NODEFLIB),
         versions_needed=tuple((file, tuple(version for version, _ in versions)) for file, versions in needs),
         weak_versions=tuple((file, version) for file, versions in needs for version, weak in versions if weak),
@@ -299,8 +298,8 @@ def _interpreter(source: _Object) -> str:
     return source.bytes.text(segment.offset, "interpreter") if segment else ""
 
 
-def _search_path(text: str) -> tuple[str, ...]:
-    return tuple(text.split(":")) if text else ()
+def _search_path(source: _Object, tag: int, what: str) -> tuple[str, ...]:
+    return tuple(source.last_text(tag, what).split(":")) if tag in source.dynamic else ()
 
 
 def _versions_needed(source: _Object) -> Iterator[tuple[str, list[tuple[str, bool]]]]:
@@ -343,23 +342,20 @@ def _symbol_count(source: _Object) -> int:
         # The entries of DT_HASH are 64 bits wide on these two machines, 32 on all others.
         wide = source.bits == 64 and source.machine in (_EM_S390, _EM_ALPHA)
         return source.record("QQ" if wide else "II", hash_table, "hash table")[1]
-    symbol_size = struct.calcsize("=" + source.layout.symbol)
+    return _gnu_hash_count(source) or _symbols_size(source) // struct.calcsize("=" + source.layout.symbol)
+
+
+def _symbols_size(source: _Object) -> int:
+    """How long the table of symbols is by its section header, or at most, up to the next table in memory."""
     table = source.table(_DT_SYMTAB, "symbol table")
-    sizes = [size for type, offset, size in source.sections() if type == _SHT_DYNSYM and offset == table]
-    return sizes[0] // symbol_size if sizes else _symbol_count_without_sections(source, symbol_size)
-
-
-def _symbol_count_without_sections(source: _Object, symbol_size: int) -> int:
-    """The last symbol of the GNU hash table, or, where it is empty, what fits before the next table in memory."""
-    hashed = _gnu_hash_count(source)
-    if hashed:
-        return hashed
+    sizes = [size for section_type, offset, size in source.sections() if section_type == _SHT_DYNSYM and offset == table]
     start = source.dynamic[_DT_SYMTAB][0]
     later = [values[0] for tag, values in source.dynamic.items() if tag in _DT_ADDRESSES and values[0] > start]
-    return (min(later) - start) // symbol_size if later else 0
+    return sizes[0] if sizes else min(later, default=start) - start
 
 
 def _gnu_hash_count(source: _Object) -> int:
+    """The number after the last symbol in the GNU hash table; 0 where it is empty: it holds no undefined symbols."""
     table = source.table(_DT_GNU_HASH, "GNU hash table")
     if table is None:
         return 0
@@ -380,8 +376,8 @@ def _dlopen_notes(source: _Object) -> Iterator[DlopenNote]:
     for segment in source.segments:
         if segment.type == _PT_NOTE:
             data = source.bytes.at(segment.offset, min(segment.size, _NOTES_LIMIT), "notes")
-            for owner, type, text in _notes(source, data, 8 if segment.align == 8 else 4):
-                if owner == b"FDO\0" and type == _FDO_DLOPEN:
+            for owner, note_type, text in _notes(source, data, 8 if segment.align == 8 else 4):
+                if owner == b"FDO\0" and note_type == _FDO_DLOPEN:
                     yield from _dlopen_features(text)
 
 
@@ -390,9 +386,9 @@ def _notes(source: _Object, data: bytes, align: int) -> Iterator[tuple[bytes, in
     packer = struct.Struct("<III" if source.byte_order == "little" else ">III")
     at = 0
     while at + 12 <= len(data):
-        owner_size, size, type = packer.unpack_from(data, at)
+        owner_size, size, note_type = packer.unpack_from(data, at)
         start = _round_up(at + 12 + owner_size, align)
-        yield data[at + 12 : at + 12 + owner_size], type, data[start : start + size]
+        yield data[at + 12 : at + 12 + owner_size], note_type, data[start : start + size]
         at = _round_up(start + size, align)
 
 
