@@ -1,0 +1,88 @@
+"""The documentation is true: its transcripts are executed, its links lead somewhere, its reference is that of the code."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import generate
+import peers
+from jettison.cli.completion import commands
+from jettison.cli.flags import Command
+from jettison.cli.main import VERBS
+from peers import Jettison
+
+REPOSITORY = Path(__file__).parent.parent
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+
+
+class Call(NamedTuple):
+    """A line of a transcript that starts with `$`, and what it says; `...` stands for any text."""
+
+    line: str
+    said: str
+
+
+def transcript(page: Path) -> Iterator[Call]:
+    """The calls in a page's `console` blocks."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
+        for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, said = call.partition("\n")
+            yield Call(line, said)
+
+
+def is_said(pattern: str, said: str) -> bool:
+    """Whether `said` is the pattern, in which `...` is any text, also of several lines."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("..."))), said, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("name", generate.pages())
+def test_the_reference_is_up_to_date(name: str) -> None:
+    """`make docs` would change nothing."""
+    assert (generate.REFERENCE / name).read_text() == generate.pages()[name]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link names a file that is there."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_hints_lead_somewhere() -> None:
+    """A page that an error names is there."""
+    sources = [path.read_text() for path in REPOSITORY.glob("src/**/*.py")]
+    named = {name for text in sources for name in re.findall(r"docs/[a-z/-]+[a-z]", text)}
+
+    assert [name for name in named if not (REPOSITORY / f"{name}.md").exists()] == []
+
+
+@pytest.mark.parametrize("command", commands(), ids=lambda command: command.name)
+def test_a_verb_is_documented(command: Command) -> None:
+    """It has a sentence, an example, and a word on each flag; its table is called as it is."""
+    assert command.name in VERBS
+    assert command.summary.endswith(".")
+    assert f"jettison {command.name}" in command.example
+    assert [flag.name for flag in command.flags if not flag.help] == []
+
+
+@pytest.mark.slow
+def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Callable[[str], str]) -> None:
+    """Every call of docs/first-image.md does and says what the page says."""
+    if not os.path.exists("/lib64/ld-linux-x86-64.so.2"):
+        peers.lacking("the tutorial is written on x86-64 with glibc")
+    if os.geteuid() != 0 and peers.call([require("unshare"), "--user", "true"]).returncode != 0:
+        peers.lacking("this machine keeps user namespaces from this user")
+    path = f"{Path(jettison.command[0]).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "JETTISON_HOME": str(jettison.store)}
+
+    for call in transcript(REPOSITORY / "docs/first-image.md"):
+        done = subprocess.run(
+            ["bash", "-c", call.line], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert is_said(call.said, done.stdout), f"$ {call.line}\n{done.stdout}\nexpected:\n{call.said}"
