@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import peers
 from peers import Docker, Jettison, OrdinaryUser, Peer
 
 PEER_FIXTURES = {"require", "root", "docker", "podman", "buildah", "skopeo", "umoci", "runc", "ordinary_user", "rootless"}
 LONG_FOLDERS = {"integration", "escape", "fuzz"}
+
+# Machines differ in speed, and the first draw in a clean clone makes hypothesis's tables.
+settings.register_profile("jettison", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("jettison")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
