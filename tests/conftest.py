@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if PEER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("peer")
-        if LONG_FOLDERS & set(item.path.parts):
+        if LONG_FOLDERS & set(item.path.relative_to(Path(__file__).parent).parts):
             item.add_marker("slow")
 
 
