@@ -114,7 +114,7 @@ def test_a_library_that_is_not_there_is_named_with_who_wants_it_and_where_it_was
     assert done.returncode == 1
     assert "libgreeting.so.1" in done.stderr
     assert str(program) in done.stderr
-    assert str(tmp_path / "lib") in done.stderr
+    assert f"{tmp_path}/bin/../lib" in done.stderr
     assert "Traceback" not in done.stderr
     assert jettison("images", "-q") == ""
 
@@ -150,7 +150,9 @@ def test_included_files_lie_beside_the_program_or_where_they_are_told(jettison: 
     (tmp_path / "elsewhere/conf").write_text("b")
     (tmp_path / "elsewhere/link").symlink_to("conf")
 
-    includes = [str(tmp_path / "app/data"), str(tmp_path / "elsewhere"), f"{tmp_path}/elsewhere/conf:/etc/app/conf"]
+    (tmp_path / "app.conf").write_text("c")
+
+    includes = [str(tmp_path / "app/data"), str(tmp_path / "elsewhere"), f"{tmp_path}/app.conf:/etc/app/conf"]
     result = packed(jettison, *(f"--include={path}" for path in includes), "--exclude=*.c", str(program))
 
     found = members(jettison, result)
@@ -179,7 +181,7 @@ def test_the_configuration_says_what_was_asked_for(jettison: Jettison, tmp_path:
 
     jettison(
         "pack", "-t", "team/app:2", "-e", "MODE=fast", "--user", "nonroot", "-w", "/srv",
-        "--expose", "8080", "--expose", "53/udp", "--label", "org.opencontainers.image.title=App", str(program), "serve", "--verbose",
+        "--expose", "8080", "--expose", "53/udp", "--label", "org.opencontainers.image.title=App", str(program), "--", "serve", "--verbose",
     )  # fmt: skip
 
     (image,) = json.loads(jettison("inspect", "team/app:2"))

@@ -14,8 +14,8 @@ from jettison.verbs.pack import Packed, Recipe, pack
 
 COMMAND = Command(
     "pack",
-    "[FLAGS] APP [ARG...]",
-    "Pack a program, given by path or by its name on PATH, and what it needs into an image. ARG... become the image's Cmd.",
+    "APP [FLAGS] [--] [ARG...]",
+    "Pack a program, a path or a name on PATH, with what it needs into an image. ARG... become the image's Cmd.",
     "jettison pack ./server -t server:1 --expose 8080\njettison run server:1",
     (
         Flag("tag", "the image's name; APP's own name if not given", "NAME[:TAG]", short="t"),
@@ -32,7 +32,6 @@ COMMAND = Command(
         Flag("explain", "print every file with its reason"),
         Flag("json", "print the result as JSON"),
     ),
-    passes_on=True,
 )
 
 

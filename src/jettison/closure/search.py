@@ -56,7 +56,7 @@ class Object:
 
     def origin(self) -> str:
         """What $ORIGIN stands for: the folder of the program as the kernel names it, of a library as it was opened."""
-        return (self.loaded.path if self.loader else self.loaded.real).rpartition("/")[0]
+        return (self.loaded.path if self.loader else self.loaded.real).rpartition("/")[0] or "/"
 
 
 class Place(NamedTuple):

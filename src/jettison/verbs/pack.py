@@ -102,6 +102,7 @@ def _plan(recipe: Recipe) -> _Plan:
     includes = [_include(root, text, real if is_private else "", is_machine) for text in recipe.includes]
     moved = [(real, name)] if is_private else []
     moved += [(source, target) for source, target in includes if target]
+    moved.sort(key=lambda pair: -len(pair[0]))  # a file that is placed by itself counts before the folder it lies in
     placement = Placement(real.rpartition("/")[0] or "/" if is_machine else "", tuple(moved))
     seeds = [Need(real if is_private else program, Reason("entry", "", "the program that was packed"))]
     for source, _ in includes:

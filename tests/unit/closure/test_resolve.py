@@ -1,0 +1,96 @@
+"""The work list: laws that hold for every root."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jettison.closure.resolve import find_program, resolve
+from jettison.closure.why import Closure, Need, Reason
+from jettison.tree.node import Node, made_dir, made_file, made_symlink
+from jettison.tree.root import Tree
+
+ENTRY = Reason("entry", "", "the program")
+NAMES = [f"/bin/p{number}" for number in range(6)]
+
+
+def closure_of(root: Tree, *paths: str) -> Closure:
+    return resolve(root, [Need(path, ENTRY) for path in paths])
+
+
+@st.composite
+def roots(draw: st.DrawFn) -> Tree:
+    """Scripts that start each other, and links, also in circles and into nothing."""
+    nodes: dict[str, Node] = {"/bin": made_dir(), "/sbin": made_symlink("bin")}
+    for name in NAMES:
+        target = draw(st.sampled_from([*NAMES, "/sbin/p1", "/nothing"]))
+        script = made_file(f"#!{target}\n".encode(), 0o755)
+        nodes[name] = draw(st.sampled_from([made_symlink(target), script, script]))
+    return Tree(nodes)
+
+
+@given(roots(), st.sets(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
+def test_more_seeds_never_give_less(root: Tree, seeds: set[str], more: set[str]) -> None:
+    """The closure is monotone in its seeds; links in circles are an error of the root, not of the seeds."""
+    try:
+        small, large = closure_of(root, *seeds), closure_of(root, *seeds, *more)
+    except Exception as error:
+        assert "symbolic links" in str(error)
+        return
+
+    assert set(small.reasons) <= set(large.reasons)
+
+
+@given(roots(), st.sets(st.sampled_from(NAMES)))
+def test_the_closure_of_a_closure_is_itself(root: Tree, seeds: set[str]) -> None:
+    """Idempotent: everything that is needed is in it, with its chain back to an entry."""
+    try:
+        closure = closure_of(root, *seeds)
+        again = resolve(root, [Need(path, ENTRY, follow_last=False) for path in closure.reasons])
+    except Exception as error:
+        assert "symbolic links" in str(error)
+        return
+
+    assert set(again.reasons) == set(closure.reasons)
+    assert all(closure.why(path)[-1].reason == ENTRY for path in closure.reasons)
+
+
+def test_every_link_on_the_way_is_in_the_closure() -> None:
+    """A link that is left behind would break the path."""
+    root = Tree(
+        {
+            "/usr": made_dir(),
+            "/usr/bin": made_dir(),
+            "/bin": made_symlink("usr/bin"),
+            "/usr/bin/app": made_symlink("/etc/alternatives/app"),
+            "/etc": made_dir(),
+            "/etc/alternatives": made_dir(),
+            "/etc/alternatives/app": made_symlink("../../usr/bin/app.real"),
+            "/usr/bin/app.real": made_file(b"", 0o755),
+        }
+    )
+
+    assert set(closure_of(root, "/bin/app").reasons) == {"/bin", "/usr/bin/app", "/etc/alternatives/app", "/usr/bin/app.real"}
+
+
+def test_what_is_missing_is_told_with_its_reason() -> None:
+    """An entry that is not there."""
+    (missing,) = closure_of(Tree({}), "/bin/app").missing
+
+    assert (missing.name, missing.reason) == ("/bin/app", ENTRY)
+
+
+def test_a_program_is_found_as_a_shell_finds_it() -> None:
+    """On the search path in order, executable files only; a name with a slash is a path."""
+    root = Tree(
+        {
+            "/usr": made_dir(),
+            "/usr/local": made_dir(),
+            "/usr/local/bin": made_dir(),
+            "/usr/local/bin/tool": made_file(b"", 0o644),
+            "/usr/bin": made_dir(),
+            "/usr/bin/tool": made_file(b"", 0o755),
+        }
+    )
+
+    assert find_program(root, "tool") == "/usr/bin/tool"
+    assert find_program(root, "/usr/bin/tool") == "/usr/bin/tool"
+    assert find_program(root, "other") == ""
