@@ -2,9 +2,12 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path: str) -> BinaryIO:
@@ -49,6 +52,43 @@ def unlink(path: str) -> None:
     """Remove a file, if it is there."""
     with suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def remove_tree(path: str, dir_fd: int | None = None) -> None:
+    """Remove a file, or a folder and all in it: of any depth and any mode, no link followed."""
+    if not stat.S_ISDIR(os.lstat(path, dir_fd=dir_fd).st_mode):
+        os.unlink(path, dir_fd=dir_fd)
+        return
+    os.chmod(path, 0o700, dir_fd=dir_fd)
+    top = os.open(path, _FOLDER_FLAGS, dir_fd=dir_fd)
+    try:
+        _empty(top)
+    finally:
+        os.close(top)
+    os.rmdir(path, dir_fd=dir_fd)
+
+
+def _empty(top: int) -> None:
+    """Folders that are not empty are moved up into `top`, so that no depth needs more stack or descriptors."""
+    todo = ["."]
+    mark = os.urandom(8).hex()
+    count = 0
+    while todo:
+        folder = todo.pop()
+        descriptor = os.open(folder, _FOLDER_FLAGS, dir_fd=top)
+        try:
+            for name in os.listdir(descriptor):
+                if not stat.S_ISDIR(os.lstat(name, dir_fd=descriptor).st_mode):
+                    os.unlink(name, dir_fd=descriptor)
+                    continue
+                count += 1
+                os.chmod(name, 0o700, dir_fd=descriptor)
+                os.rename(name, f"{mark}-{count}", src_dir_fd=descriptor, dst_dir_fd=top)
+                todo.append(f"{mark}-{count}")
+        finally:
+            os.close(descriptor)
+        if folder != ".":
+            os.rmdir(folder, dir_fd=top)
 
 
 def _sync(path: str, flags: int) -> None:

@@ -1,0 +1,150 @@
+"""An image's layers, unpacked once and kept; and its run record, worked out once.
+
+A layer appears as layers/<diff id> when its bytes are verified, its files written and the disk has them: never before. The
+rare layer whose meaning depends on what is below it (a hard link into a lower layer, files below somebody else's symbolic
+link) is kept by its chain id instead, so that no image can lend another one its files.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from jettison.errors import HostileData, InvalidData
+from jettison.events import SILENT, Reporter
+from jettison.image.changes import Changes
+from jettison.image.durable import remove_tree, sync_folder
+from jettison.image.image import Image, Layer
+from jettison.image.merged import MergedLayers
+from jettison.image.record import run_record
+from jettison.image.store import LocalStore
+from jettison.image.unpack import Unpacker
+from jettison.oci.digest import Digest
+from jettison.tree.decompress import decompressed
+from jettison.tree.untar import Source, read_tar
+
+_SIZE_LIMIT_BYTES = 16 << 30
+_RATIO_LIMIT = 100
+_DRAIN_BYTES = 1 << 20
+
+
+def prepare(store: LocalStore, digest: Digest, reporter: Reporter = SILENT) -> bytes:
+    """Make the image with this manifest ready to run; its run record. Idempotent, and safe beside others who do the same.
+
+    Errors: NotFound, InvalidData, HostileData, HostError.
+    """
+    image = store.image(digest)
+    with store.writing():
+        record = run_record(image, unpack(store, image, reporter))
+        if _read(store.run_path(digest)) != record:  # a running container holds a lock on the file that is there
+            store.replace(store.run_path(digest), record)
+    return record
+
+
+def unpack(store: LocalStore, image: Image, reporter: Reporter = SILENT) -> list[str]:
+    """The folders of the image's unpacked layers, the lowest first; those that are missing are unpacked now."""
+    folders: list[str] = []
+    chain = ""
+    for number, layer in enumerate(image.layers, 1):
+        chain = str(Digest.of(f"{chain} {layer.diff_id}".encode())) if chain else str(layer.diff_id)
+        names = (layer.diff_id, Digest.parse(chain))
+        known = next((store.layer_path(name) for name in names if os.path.isdir(store.layer_path(name))), None)
+        what = f"layer {number} of {image.digest.short}"
+        folders.append(known or _unpack_layer(store, layer, names, MergedLayers(folders), reporter, what))
+    return folders
+
+
+@contextmanager
+def layer_entries(store: LocalStore, layer: Layer, what: str) -> "Iterator[TarStream]":
+    """The tar bytes of a layer, hashed as they are read."""
+    size = store.size(layer.descriptor.digest)
+    if size != layer.descriptor.size:
+        raise InvalidData(f"{what} is {size} bytes, its manifest says {layer.descriptor.size}")
+    with store.open(layer.descriptor.digest) as blob:
+        yield TarStream(decompressed(blob, what), what, max(_SIZE_LIMIT_BYTES, _RATIO_LIMIT * size))
+
+
+class TarStream:
+    """Bytes that are counted and hashed on their way to their reader."""
+
+    def __init__(self, stream: Source, what: str, limit_bytes: int) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self._what = what
+        self._left = limit_bytes
+
+    def read(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        self._hash.update(data)
+        self._left -= len(data)
+        if self._left < 0:
+            raise HostileData(f"refusing {self._what}: it unpacks to more than {_RATIO_LIMIT} times its size")
+        return data
+
+    def verify(self, diff_id: Digest) -> None:
+        """Read what is left, also behind the archive's end, and compare. Errors: InvalidData."""
+        while self.read(_DRAIN_BYTES):
+            pass
+        if self._hash.hexdigest() != diff_id.hex:
+            found = f"sha256:{self._hash.hexdigest()}"
+            raise InvalidData(f"{self._what} holds the tar archive {found}, its config says {diff_id}")
+
+
+def _unpack_layer(
+    store: LocalStore, layer: Layer, names: tuple[Digest, Digest], lower: MergedLayers, reporter: Reporter, what: str
+) -> str:
+    """Unpack into tmp/, verify, sync, rename. Another process may be faster: its result is the same."""
+    staging = store.temporary()
+    os.mkdir(staging, 0o700)
+    try:
+        with _private_umask():
+            depends_on_lower = _fill(store, layer, staging, lower, reporter, what)
+        folder = store.layer_path(names[1] if depends_on_lower else names[0])
+        _move(staging, folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            remove_tree(staging)
+        raise
+    sync_folder(f"{store.path}/layers")
+    reporter.step("unpacked", what)
+    return folder
+
+
+def _fill(store: LocalStore, layer: Layer, staging: str, lower: MergedLayers, reporter: Reporter, what: str) -> bool:
+    changes = Changes(lower, what)
+    unpacker = Unpacker(staging, lower, reporter, what)
+    try:
+        with layer_entries(store, layer, what) as tar:
+            for change in changes.of(read_tar(tar, what)):
+                unpacker.apply(change)
+            tar.verify(layer.diff_id)
+        unpacker.finish(changes.root)
+    finally:
+        unpacker.close()
+    return changes.depends_on_lower
+
+
+def _move(staging: str, folder: str) -> None:
+    try:
+        os.rename(staging, folder)
+    except OSError:
+        if not os.path.isdir(folder):
+            raise
+        remove_tree(staging)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return b""
+
+
+@contextmanager
+def _private_umask() -> Iterator[None]:
+    old = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(old)
