@@ -23,6 +23,10 @@ class Flag:
         self.short = short
         self.repeats = repeats
 
+    def without_short(self) -> "Flag":
+        """The flag by its long name alone: in docker's words `-v` of `run` is a volume."""
+        return Flag(self.name, self.help, self.metavar, repeats=self.repeats)
+
 
 class Command:
     """A verb: `usage` without the verb's name, one line of `summary`, an `example`, its flags.
@@ -45,7 +49,8 @@ class Command:
         self.usage = usage
         self.summary = summary
         self.example = example
-        self.flags = (*flags, *COMMON)
+        taken = {flag.short for flag in flags}
+        self.flags = (*flags, *(flag if flag.short not in taken else flag.without_short() for flag in COMMON))
         self.passes_on = passes_on
 
 

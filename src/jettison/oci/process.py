@@ -13,13 +13,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# The record's keys, in their order in the file.
+# The keys of a run record: those of one value, and those that may come several times or never.
 _ONCE = ("config-digest", "user", "uid", "gid", "home", "workdir", "stop-signal")
-_REPEATED = ("layer", "env", "entrypoint", "cmd", "group", "volume")
-_ORDER = (
-    "config-digest", "layer", "env", "entrypoint", "cmd", "user", "uid", "gid", "group", "home", "workdir", "stop-signal",
-    "volume",
-)  # fmt: skip
+_REPEATED = ("layer", "env", "entrypoint", "cmd", "volume")
 
 
 class User:
@@ -66,28 +62,9 @@ class Record:
         self.stop_signal = stop_signal
         self.volumes = tuple(volumes)
 
-    def serialise(self) -> bytes:
-        """The record's file: `key NUL value NUL …`."""
-        values = {
-            "config-digest": [self.config_digest],
-            "layer": self.layers,
-            "env": self.env,
-            "entrypoint": self.entrypoint,
-            "cmd": self.cmd,
-            "user": [self.user_name],
-            "uid": [str(self.user.uid)],
-            "gid": [str(self.user.gid)],
-            "group": [str(group) for group in self.user.groups],
-            "home": [self.user.home],
-            "workdir": [self.workdir],
-            "stop-signal": [self.stop_signal],
-            "volume": self.volumes,
-        }
-        return os.fsencode("".join(f"{key}\0{value}\0" for key in _ORDER for value in values[key]))
-
     @staticmethod
     def parse(raw: bytes) -> "Record":
-        """Read a record's file. Errors: InvalidData."""
+        """Read a record's file, `key NUL value NUL key NUL value …`. Errors: InvalidData."""
         fields = os.fsdecode(raw).split("\0")
         found: dict[str, list[str]] = {}
         for index in range(0, len(fields) - 1, 2):
@@ -98,7 +75,7 @@ class Record:
             user = User(int(once["uid"]), int(once["gid"]), groups, once["home"])
         except (KeyError, ValueError) as error:
             raise InvalidData(f"a run record is damaged: {error}", "`jettison prune` removes it; it is made anew") from error
-        layers, env, entrypoint, cmd, _, volumes = (found.get(key, ()) for key in _REPEATED)
+        layers, env, entrypoint, cmd, volumes = (found.get(key, ()) for key in _REPEATED)
         return Record(
             once["config-digest"], layers, env, entrypoint, cmd, once["user"], user, once["workdir"], once["stop-signal"], volumes
         )

@@ -37,6 +37,9 @@ PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
+_EINVAL = 22
+_AF_INET = 2
+_SOCK_DGRAM = 2
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _KEYCTL = {"x86_64": 250, "i686": 288, "armv7l": 311, "ppc64le": 271, "s390x": 280}
 _KEYCTL_GENERIC = 219  # aarch64, riscv64, loongarch64: include/uapi/asm-generic/unistd.h
@@ -91,7 +94,7 @@ class _LongFunction(_ctypes.CFuncPtr):
     _restype_ = _Long
 
 
-_LIBC = _ctypes.dlopen(None, os.RTLD_NOW)
+_LIBC = _ctypes.dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]  # None: what is loaded already
 _FUNCTIONS: "dict[str, _ctypes.CFuncPtr]" = {}
 
 
@@ -185,6 +188,11 @@ def detach(path: str) -> None:
     _call("umount2", os.fsencode(path), MNT_DETACH)
 
 
+def datagram_socket() -> int:
+    """A socket for questions about network interfaces, netdevice(7)."""
+    return _call("socket", _AF_INET, _SOCK_DGRAM | os.O_CLOEXEC, 0)
+
+
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
     encoded = os.fsencode(name)
@@ -196,14 +204,20 @@ def set_process(option: int, value: int) -> None:
     _call("prctl", option, value)
 
 
-def drop_capabilities() -> None:
-    """Empty every set: bounding, ambient, inheritable, permitted and effective."""
+def drop_bounding_capabilities() -> None:
+    """Empty the bounding and the ambient set; wants CAP_SETPCAP, so it comes before a change of user."""
     for capability in range(_LAST_CAPABILITY + 1):
         try:
             _call("prctl", PR_CAPBSET_DROP, capability)
-        except OSError:  # EINVAL: the kernel knows no more
-            break
+        except OSError as error:
+            if error.errno != _EINVAL:
+                raise
+            break  # the kernel knows no more
     _call("prctl", PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def drop_capabilities() -> None:
+    """Empty the inheritable, the permitted and the effective set."""
     header = _CAPABILITY_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
     _call("capset", header, bytes(24))
 

@@ -1,0 +1,195 @@
+"""`jettison run`: docker run's flags, in docker's syntax."""
+
+import os
+import sys
+
+from jettison.cli.flags import Command, Flag
+from jettison.errors import UsageError
+from jettison.sandbox import syscalls
+from jettison.sandbox.operations import Bind, Tmpfs
+from jettison.sandbox.plan import Options
+from jettison.sandbox.supervise import NotStarted
+from jettison.verbs.run import Call, explain, run, store_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jettison.cli.flags import Values
+
+COMMAND = Command(
+    "run",
+    "[FLAGS] IMAGE [ARG...]",
+    "Run an image as a sandboxed process: its own files, processes and users, no privileges. Nothing it writes is kept.",
+    "jettison run -it --rm alpine\njettison run -v ./site:/srv:ro -e PORT=8080 app --verbose",
+    (
+        Flag("env", "set a variable, or pass one on by its name", "NAME[=VALUE]", short="e", repeats=True),
+        Flag("env-file", "read variables from a file", "FILE", repeats=True),
+        Flag("volume", "show a file or folder of this machine inside", "SOURCE:TARGET[:ro]", short="v", repeats=True),
+        Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
+        Flag("workdir", "where the program starts", "FOLDER", short="w"),
+        Flag("user", "whom it runs as", "USER[:GROUP]", short="u"),
+        Flag("entrypoint", "the program, instead of the image's", "PROGRAM"),
+        Flag("interactive", "pass stdin on", short="i"),
+        Flag("tty", "give it a terminal", short="t"),
+        Flag("network", "`host`, or `none` for a network of its own without a way out", "host|none"),
+        Flag("hostname", "the name it sees as the machine's", "NAME", short="h"),
+        Flag("read-only", "let it write to volumes and memory alone"),
+        Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
+        Flag("name", "a name, unique among what runs", "NAME"),
+        Flag("rm", "keep nothing afterwards, as always"),
+        Flag("explain", "print the steps of the start instead of taking them"),
+    ),
+    passes_on=True,
+)
+
+_TMPFS_OPTIONS = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"}
+_ATTRIBUTES = {
+    "ro": (syscalls.ATTR_RDONLY, True), "rw": (syscalls.ATTR_RDONLY, False),
+    "nosuid": (syscalls.ATTR_NOSUID, True), "suid": (syscalls.ATTR_NOSUID, False),
+    "nodev": (syscalls.ATTR_NODEV, True), "dev": (syscalls.ATTR_NODEV, False),
+    "noexec": (syscalls.ATTR_NOEXEC, True), "exec": (syscalls.ATTR_NOEXEC, False),
+}  # fmt: skip
+# docker's other volume options: labels of SELinux, propagation that is always private here, and hints.
+_VOLUME_OPTIONS = {"rw", "z", "Z", "private", "rprivate", "nocopy", "consistent", "cached", "delegated"}
+
+
+def main(values: "Values", rest: "Sequence[str]") -> int:
+    """Run, and give the program's status."""
+    if not rest:
+        raise UsageError("`jettison run` needs an image", "`jettison images` lists them")
+    image, *arguments = rest
+    call = Call(
+        image,
+        arguments,
+        _environment(values),
+        values.text("entrypoint") if values.has("entrypoint") else None,
+        _workdir(values.text("workdir")),
+        values.text("user"),
+        values.text("name"),
+        _options(values),
+    )
+    store = store_path(values.text("store"))
+    if values.on("explain"):
+        sys.stdout.write("\n".join(explain(call, store)) + "\n")
+        return 0
+    try:
+        return run(call, store)
+    except NotStarted as error:
+        from jettison.cli.main import complain
+
+        complain(error.message, error.hint)
+        return error.exit_status
+
+
+def _options(values: "Values") -> Options:
+    volumes = [_volume(text) for text in values.texts("volume")]
+    mounts = [volume for volume in volumes if not isinstance(volume, str)] + [_tmpfs(text) for text in values.texts("tmpfs")]
+    network = values.text("network", "host")
+    if network not in ("host", "none"):
+        raise UsageError(f"there is no network `{network}`", "`--network host` or `--network none`")
+    options = Options(
+        network,
+        values.text("hostname"),
+        values.on("read-only"),
+        values.on("interactive"),
+        values.on("tty"),
+        values.on("init", default=True),
+        sorted(mounts, key=lambda mount: mount.target.count("/")),  # what lies in another comes after it
+        [volume for volume in volumes if isinstance(volume, str)],
+    )
+    if options.terminal and options.interactive and not os.isatty(0):
+        raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
+    return options
+
+
+# Environment
+
+
+def _environment(values: "Values") -> "list[str]":
+    """Files first, then flags: the last word counts."""
+    texts = [text for path in values.texts("env-file") for text in _env_file(path)]
+    for text in values.texts("env"):
+        if not text or text.startswith("="):
+            raise UsageError(f"`{text}` is no variable: expected NAME=VALUE or NAME")
+        texts.append(_with_value(text))
+    return texts
+
+
+def _with_value(text: str) -> str:
+    """NAME alone takes the caller's value, and is no variable where the caller has none."""
+    return text if "=" in text or text not in os.environ else f"{text}={os.environ[text]}"
+
+
+def _env_file(path: str) -> "list[str]":
+    """docker's format: NAME=VALUE or NAME a line, the value to the letter; `#` begins a comment."""
+    try:
+        with open(path, "rb") as stream:
+            lines = stream.read().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise UsageError(f"cannot read `{path}`: {error.strerror}") from error
+    texts = []
+    for number, line in enumerate(lines, 1):
+        text = os.fsdecode(line.removesuffix(b"\r").lstrip())
+        name = text.partition("=")[0]
+        if not text or text.startswith("#"):
+            continue
+        if not name or any(mark.isspace() for mark in name):
+            raise UsageError(f"line {number} of `{path}` is no variable: `{text:.40}`", "expected NAME=VALUE or NAME")
+        if "=" in text or name in os.environ:
+            texts.append(_with_value(text))
+    return texts
+
+
+# Files
+
+
+def _workdir(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise UsageError(f"the working directory `{path}` is invalid, it needs to be an absolute path")
+    return path
+
+
+def _volume(text: str) -> "Bind | str":
+    """SOURCE:TARGET[:OPTIONS]; TARGET alone is an anonymous volume, as throw-away as all the rest."""
+    source, colon, rest = text.partition(":")
+    if not colon:
+        return _target(text, text)
+    target, _, option_text = rest.partition(":")
+    options = [option for option in option_text.split(",") if option]
+    for option in options:
+        if option != "ro" and option not in _VOLUME_OPTIONS:
+            raise UsageError(f"volume `{text}` has an unknown option `{option}`", "known are `ro` and `rw`")
+    if not source.startswith(("/", ".", "~")):
+        raise UsageError(f"volume `{text}` has a name as its source", f"give a folder: `-v ./{source}:{target}`")
+    path = os.path.abspath(os.path.expanduser(source))
+    if not os.path.exists(path):
+        os.makedirs(path)  # as docker does
+    return Bind(path, _target(target, text), "ro" in options)
+
+
+def _tmpfs(text: str) -> Tmpfs:
+    """TARGET[:OPTIONS], the options those of tmpfs(5)."""
+    target, _, option_text = text.partition(":")
+    attributes = syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
+    options = {}
+    for option in filter(None, option_text.split(",")):
+        name, _, value = option.partition("=")
+        if name in _ATTRIBUTES:
+            attribute, is_set = _ATTRIBUTES[name]
+            attributes = attributes | attribute if is_set else attributes & ~attribute
+        elif name in _TMPFS_OPTIONS and value:
+            options[name] = value
+        else:
+            raise UsageError(f"tmpfs `{text}` has an unknown option `{option}`", "known are size=, mode=, uid=, gid=, ro, exec …")
+    return Tmpfs(_target(target, text), attributes, options)
+
+
+def _target(path: str, text: str) -> str:
+    """A mount's place inside. Nothing may lie on what hides parts of /proc."""
+    clean = os.path.normpath(path)
+    if not path.startswith("/") or clean in ("/", "//"):
+        raise UsageError(f"`{text}` has no usable target: `{path}` is no absolute path below `/`")
+    if clean == "/proc" or clean.startswith("/proc/"):
+        raise UsageError(f"`{text}` would lie in /proc, which belongs to the kernel")
+    return clean

@@ -1,0 +1,189 @@
+"""The parent's side: make the namespaces and the child, say who its users are, pass signals on, give its exit status."""
+
+import os
+
+from jettison.errors import HostError, InternalError, JettisonError
+from jettison.sandbox import syscalls
+from jettison.sandbox.departure import MANY_USERS, ONE_USER
+from jettison.sandbox.enter import World, enter
+from jettison.sandbox.plan import Options, Place, namespaces, plan
+from jettison.sandbox.program import exit_status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Iterator, Sequence
+    from socket import socket
+
+    from jettison.oci.process import Process, User
+    from jettison.sandbox.enter import Operation
+else:
+    import _signal  # `signal` itself imports enum: 3 ms
+
+_SIGCHLD = 17
+_SIGCONT, _SIGSTOP, _SIGTSTP = 18, 19, 20
+# signal(7): what others send to a process, and not what the kernel tells it of its own doing.
+# HUP INT QUIT USR1 USR2 ALRM TERM STKFLT CONT TSTP WINCH IO PWR, and the real-time signals.
+_PASSED_ON = {1, 2, 3, 10, 12, 14, 15, 16, _SIGCONT, _SIGTSTP, 28, 29, 30, *range(34, 65)} & _signal.valid_signals()
+_AWAITED = _PASSED_ON | {_SIGCHLD}
+_DENIED = (1, 13)  # EPERM, EACCES
+
+
+class NotStarted(JettisonError):
+    """The program was not started; `status` is what `run` gives: 125, 126 or 127."""
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.exit_status = status
+
+
+def supervise(process: "Process", options: Options, place: Place) -> int:
+    """Run the process in its own world until it ends: its exit status, or 128 and the signal that ended it.
+
+    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process.
+    Errors: HostError where this machine refuses, NotStarted.
+    """
+    _require_one_thread()
+    operations = plan(process, options, place)
+    with _Signals():
+        if options.terminal:
+            status, report = _run_with_terminal(operations, options, process.user)
+        else:
+            child, report = _start(operations, namespaces(options), process.user)
+            status = _pass_signals(child)
+    _raise_reported(report)
+    return status
+
+
+class _Signals:
+    """Signals wait until somebody asks for them; and the caller's way of hearing of its children's end is the usual one."""
+
+    def __enter__(self) -> None:
+        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _AWAITED)
+        self._ignores_children = _signal.getsignal(_SIGCHLD) == _signal.SIG_IGN
+        if self._ignores_children:
+            _signal.signal(_SIGCHLD, _signal.SIG_DFL)
+
+    def __exit__(self, *_: object) -> None:
+        if self._ignores_children:
+            _signal.signal(_SIGCHLD, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
+
+
+def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: "User") -> "tuple[int, int]":
+    from jettison.sandbox import console
+
+    ours, theirs = console.channel()
+    child, report = _start(operations, namespaces(options), user, theirs)
+    theirs.close()
+    terminal = console.receive(ours)
+    ours.close()
+    if terminal < 0:
+        return _pass_signals(child), report
+    ended: list[int] = []
+
+    def is_over(number: int) -> bool:
+        ended.extend(_pass_on(child, number))
+        return bool(ended)
+
+    with console.Relay(terminal, options.interactive) as relay:
+        relay.until(_AWAITED, is_over)
+    return ended[0], report
+
+
+def _start(operations: "Sequence[Operation]", flags: int, user: "User", channel: "socket | None" = None) -> "tuple[int, int]":
+    """The child, and a descriptor that gives its failure, or ends."""
+    gate, gate_writer = os.pipe()
+    report, report_writer = os.pipe()
+    child = _clone(flags)
+    if child == 0:
+        enter(World(gate, report_writer, channel), operations)
+    os.close(gate)
+    os.close(report_writer)
+    try:
+        os.write(gate_writer, _write_maps(child, user))
+    except OSError as error:
+        raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
+    finally:
+        os.close(gate_writer)  # a child that has read nothing ends
+    return child, report
+
+
+def _clone(flags: int) -> int:
+    try:
+        return syscalls.clone(flags)
+    except OSError as error:
+        raise HostError(f"cannot create a user namespace: {error.strerror}", _mend()) from error
+
+
+def _write_maps(child: int, user: "User") -> bytes:
+    """Root's world has all users that root has, under their own numbers; anybody else's has one: the program's is the caller.
+
+    The result goes through the gate.
+    """
+    if os.geteuid() == 0:
+        try:
+            for name in ("uid_map", "gid_map"):
+                _write(child, name, _identity(name))
+            return MANY_USERS
+        except PermissionError:  # root without CAP_SETUID is an ordinary user
+            pass
+    _write(child, "setgroups", "deny")  # user_namespaces(7)
+    _write(child, "uid_map", f"{user.uid} {os.geteuid()} 1")
+    _write(child, "gid_map", f"{user.gid} {os.getegid()} 1")
+    return ONE_USER
+
+
+def _identity(name: str) -> str:
+    """Our own map of ids, each to itself: seen from a child namespace the parent's ids are those that we see."""
+    with open(f"/proc/self/{name}", "rb", 0) as stream:
+        lines = stream.read().decode().splitlines()
+    ranges = [line.split() for line in lines]
+    return "".join(f"{first} {first} {count}\n" for first, _, count in ranges)
+
+
+def _write(child: int, name: str, text: str) -> None:
+    with open(f"/proc/{child}/{name}", "wb", 0) as stream:
+        stream.write(text.encode())
+
+
+def _pass_signals(child: int) -> int:
+    """Wait until the child ends: its exit status."""
+    while True:
+        number = _signal.sigwaitinfo(_AWAITED).si_signo
+        for status in _pass_on(child, number):
+            return status
+        if number == _SIGTSTP:  # the program has stopped; so do we, as if we were it
+            os.kill(os.getpid(), _SIGSTOP)
+
+
+def _pass_on(child: int, number: int) -> "Iterator[int]":
+    """Give a signal to the child. The child's exit status where the signal says that it ended."""
+    if number != _SIGCHLD:
+        os.kill(child, number)
+        return
+    ended, status = os.waitpid(child, os.WNOHANG)
+    if ended:
+        yield exit_status(status)
+
+
+def _raise_reported(report: int) -> None:
+    """Errors: NotStarted where the child had a failure to tell."""
+    with open(report, "rb", 0) as stream:
+        fields = os.fsdecode(stream.read()).split("\0")
+    if len(fields) == 4:
+        status, number, message, hint = fields
+        raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
+
+
+def _require_one_thread() -> None:
+    """A fork copies one thread, and the locks of all."""
+    count = len(os.listdir("/proc/self/task"))
+    if count > 1:
+        raise InternalError(f"a process cannot be started from a process of {count} threads")
+
+
+def _mend() -> str:
+    from jettison.sandbox.refusal import mend
+
+    return mend()

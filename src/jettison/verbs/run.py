@@ -1,0 +1,210 @@
+"""Run an image: find it, lay out its process, start it in a world of its own.
+
+A cached image takes the short way: a name's file, the run record's file, the layers' folders. What is missing, or named in
+another way, takes the long one, whose modules are imported only then.
+"""
+
+import fcntl
+import os
+
+from jettison.errors import HostError, UsageError
+from jettison.oci.process import DEFAULT_PATH, Process, Record, User, command, environment
+from jettison.sandbox.plan import Options, Place, plan
+from jettison.sandbox.supervise import supervise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FILE_LIMIT_BYTES = 1 << 20
+_LOCALHOST = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+
+
+class Call:
+    """One start: the image, the program's arguments, and how they differ from what the image says.
+
+    `env`: NAME=VALUE texts, or NAME to remove one. `entrypoint`: None keeps the image's. `name`: unique among what runs.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        arguments: "Sequence[str]" = (),
+        env: "Sequence[str]" = (),
+        entrypoint: "str | None" = None,
+        workdir: str = "",
+        user: str = "",
+        name: str = "",
+        options: "Options | None" = None,
+    ) -> None:
+        self.image = image
+        self.arguments = tuple(arguments)
+        self.env = tuple(env)
+        self.entrypoint = entrypoint
+        self.workdir = workdir
+        self.user = user
+        self.name = name
+        self.options = options or Options()
+
+
+def run(call: Call, store: str) -> int:
+    """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder.
+
+    Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
+    """
+    record, lock = _hold(store, call.image)
+    name = _claim(store, call.name) if call.name else -1
+    try:
+        process, options, place = _prepare(store, record, call)
+        return supervise(process, options, place)
+    finally:
+        os.close(lock)
+        if name >= 0:
+            os.close(name)
+
+
+def explain(call: Call, store: str) -> "list[str]":
+    """What `run` would do, step by step."""
+    record, lock = _hold(store, call.image)
+    os.close(lock)
+    return [operation.describe() for operation in plan(*_prepare(store, record, call))]
+
+
+def store_path(given: str = "") -> str:
+    """The store's folder: as given, $JETTISON_HOME, or jettison below the user's data."""
+    if given or os.environ.get("JETTISON_HOME"):
+        return os.path.abspath(given or os.environ["JETTISON_HOME"])
+    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.abspath(f"{data}/jettison")
+
+
+# Finding
+
+
+def _hold(store: str, image: str) -> "tuple[Record, int]":
+    """The image's record, and a descriptor whose shared lock keeps `prune` from the image's layers."""
+    digits = _tagged(store, image)
+    held = _open_record(store, digits) if digits else None
+    if held is None:
+        held = _open_record(store, _unpack(store, image))
+    if held is None:
+        raise HostError(f"image `{image}` was removed from the store while it was started")
+    return held
+
+
+def _tagged(store: str, image: str) -> str:
+    """The manifest's digest of a plain name like `app` or `app:1`; empty for every other word."""
+    name, _, tag = image.partition(":")
+    if not all(
+        part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in (name, tag or "0")
+    ):
+        return ""
+    try:
+        with open(f"{store}/tags/docker.io%2Flibrary%2F{name}%3A{tag or 'latest'}", "rb", 0) as stream:
+            return stream.read(100).decode("ascii").strip().removeprefix("sha256:")
+    except (OSError, ValueError):
+        return ""
+
+
+def _open_record(store: str, digits: str) -> "tuple[Record, int] | None":
+    """None where the record or a layer of it is missing."""
+    try:
+        lock = os.open(f"{store}/run/{digits}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    status = os.fstat(lock)
+    record = Record.parse(os.read(lock, status.st_size))
+    # A record without a name was removed between our two looks.
+    if status.st_nlink and all(os.path.isdir(folder) for folder in _folders(store, record)):
+        return record, lock
+    os.close(lock)
+    return None
+
+
+def _unpack(store: str, image: str) -> str:
+    """The manifest's digest of an image whose layers are unpacked now."""
+    from jettison.image.rootfs import prepare
+    from jettison.image.store import open_store
+
+    local = open_store(store)
+    _, digest = local.resolve(image)
+    prepare(local, digest)
+    return digest.hex
+
+
+def _folders(store: str, record: Record) -> "list[str]":
+    return [f"{store}/layers/{layer}" for layer in record.layers]
+
+
+def _claim(store: str, name: str) -> int:
+    """A descriptor whose lock says that the name is taken. Errors: UsageError where it is."""
+    folder = f"{store}/run/names"
+    if not (name.isascii() and name[0].isalnum() and len(name) <= 128 and name.translate(_WITHOUT_MARKS).isalnum()):
+        raise UsageError(f"`{name}` is no name for a container", "letters, digits, `_`, `.` and `-`, a letter or digit first")
+    os.makedirs(folder, 0o700, exist_ok=True)
+    descriptor = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UsageError(f"the name `{name}` is taken by a container that runs", "give another `--name`, or none") from error
+    return descriptor
+
+
+_WITHOUT_MARKS = {ord(mark): None for mark in "_.-"}
+
+
+# Laying out
+
+
+def _prepare(store: str, record: Record, call: Call) -> "tuple[Process, Options, Place]":
+    options = call.options
+    if not options.hostname and options.has_own_network:
+        options.hostname = os.urandom(6).hex()
+    hostname = options.hostname or os.uname().nodename
+    user = _user(store, record, call.user) if call.user else record.user
+    defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={hostname}", f"HOME={user.home}"]
+    if options.terminal:
+        defaults.append("TERM=xterm")
+    process = Process(
+        command(record, call.arguments, call.entrypoint),
+        environment(record.env, call.env, defaults),
+        call.workdir or record.workdir or "/",
+        user,
+    )
+    options.anonymous_volumes = (*options.anonymous_volumes, *record.volumes)
+    return process, options, Place(_folders(store, record), f"{store}/tmp", _files(options, hostname), _terminal_size(options))
+
+
+def _user(store: str, record: Record, text: str) -> User:
+    """Who `text` is in the image. Errors: InvalidData."""
+    from jettison.image.merged import MergedLayers
+    from jettison.image.record import image_account
+
+    account = image_account(MergedLayers(_folders(store, record)), text)
+    return User(account.uid, account.gid, account.groups, account.home)
+
+
+def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
+    """What a program looks up about names: the machine's own files with its network, almost nothing without."""
+    hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
+    if options.has_own_network:
+        hosts = _LOCALHOST + f"127.0.0.1\t{hostname}\n".encode()
+    return [("/etc/hosts", hosts or _LOCALHOST), ("/etc/hostname", f"{hostname}\n".encode()), ("/etc/resolv.conf", resolv)]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", 0) as stream:
+            return stream.read(_FILE_LIMIT_BYTES)
+    except OSError:
+        return b""
+
+
+def _terminal_size(options: Options) -> "tuple[int, int] | None":
+    if not options.terminal:
+        return None
+    from jettison.sandbox.console import size_of
+
+    return size_of(0) or size_of(1)
