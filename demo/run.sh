@@ -33,7 +33,8 @@ show pack ls -t ls
 
 say "What that weighs, and why one of its libraries is there:"
 show weigh ls --top 5
-library=$("$jettison" pack ls -t ls --explain 2>/dev/null | grep '^/.*\.so' | tail -n 1)
+deepest='/^\//{path=$0} /needed by/{found=path} /needed by [^:]*\.so/{deep=path} END{print deep ? deep : found ? found : "/etc/passwd"}'
+library=$("$jettison" pack ls -t ls --explain 2>/dev/null | awk "$deepest")
 show why ls "$library"
 
 say "It runs as a process of this machine, without a daemon, in a world that is only the image:"
@@ -44,13 +45,13 @@ show pack ./hello.sh -t hello
 run hello world
 
 say "One file that docker load, podman load and skopeo copy take:"
-show save ls hello -o "$scratch/images.tar"
-ls -l "$scratch/images.tar" | awk '{ print $5, "bytes" }'
+show save ls -o "$scratch/ls.tar"
+wc -c <"$scratch/ls.tar" | xargs printf "%s bytes\n"
 
 if [ -n "$refused" ]; then
     say "This machine did not let the images run. What it lacks, and the mend:"
     show doctor || true
-    say "Done in $(($(date +%s) - began_s)) s: packed, weighed, explained and saved two images; running them was refused."
+    say "Done in $(($(date +%s) - began_s)) s: packed, weighed, explained and saved; running was refused."
 else
-    say "Done in $(($(date +%s) - began_s)) s: packed, weighed, explained, ran and saved two images. Nothing is left behind."
+    say "Done in $(($(date +%s) - began_s)) s: packed, weighed, explained, ran and saved; nothing is left behind."
 fi
