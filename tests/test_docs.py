@@ -83,6 +83,11 @@ def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Calla
 
     for call in transcript(REPOSITORY / "docs/first-image.md"):
         done = subprocess.run(
-            ["bash", "-c", call.line], env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ["bash", "-o", "pipefail", "-c", call.line],
+            env=env,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        assert is_said(call.said, done.stdout), f"$ {call.line}\n{done.stdout}\nexpected:\n{call.said}"
+        assert done.returncode == 0 and is_said(call.said, done.stdout), f"$ {call.line}\n{done.stdout}\nexpected:\n{call.said}"
