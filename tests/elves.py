@@ -128,11 +128,15 @@ class _Strings:
     """A string table that grows."""
 
     def __init__(self) -> None:
-        self.data = b"\0"
+        self._data = bytearray(1)
+
+    @property
+    def data(self) -> bytes:
+        return bytes(self._data)
 
     def add(self, text: str) -> int:
-        place = len(self.data)
-        self.data += text.encode("utf-8", "surrogateescape") + b"\0"
+        place = len(self._data)
+        self._data += text.encode("utf-8", "surrogateescape") + b"\0"
         return place
 
 
