@@ -74,12 +74,13 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
         sys.stdout.write("\n".join(explain(call, store)) + "\n")
         return 0
     try:
-        return run(call, store)
+        status = run(call, store)
     except NotStarted as error:
         from jettison.cli.main import complain
 
         complain(error.message, error.hint)
         return error.exit_status
+    os._exit(status)  # nothing is open or buffered, and the interpreter's own way out takes 2 ms
 
 
 def _options(values: "Values") -> Options:

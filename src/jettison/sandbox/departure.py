@@ -35,7 +35,8 @@ class Descriptors(Operation):
     def execute(self, world: "World") -> None:
         kept = world.kept()
         for low, high in zip(kept, [*kept[1:], _DESCRIPTOR_LIMIT], strict=True):
-            os.closerange(low + 1, high)
+            if high - low > 1:
+                os.closerange(low + 1, high)
 
 
 class Identity(Operation):
