@@ -5,6 +5,7 @@
     index.json           derived from tags/ for other tools; never read here
     layers/<hex>/        an unpacked layer, by diff id; under its final name it is whole
     run/<hex>            what `jettison run` needs to know of an image, by its manifest's digest
+    names/<name>         held by the container of this name, while it runs
     tmp/                 what is being written; a dead writer's leftovers do no harm
     lock                 writers hold it shared, a clean-up holds it alone
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from jettison.errors import HostError, InvalidData, NotFound, UsageError
 from jettison.image.batch import Batch as Batch
 from jettison.image.batch import BlobWriter
-from jettison.image.durable import create, locked, sync_folder, try_lock, unlink
+from jettison.image.durable import create, locked, remove_tree, sync_folder, try_lock, unlink
 from jettison.oci.digest import Digest
 from jettison.oci.reference import Reference
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 DOCUMENT_LIMIT_BYTES = 4 << 20
 _PARTS = ("tmp", "tags", "blobs", "blobs/sha256", "layers", "run", "oci-layout")
-_OWN_NAMES = {"tmp", "tags", "blobs", "layers", "run", "oci-layout", "lock", "index.lock", "index.json", "lost+found"}
+_OWN_NAMES = {"tmp", "tags", "blobs", "layers", "run", "oci-layout", "lock", "index.lock", "index.json", "names", "lost+found"}
 _PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _HEX = set("0123456789abcdef")
 _NAME_LIMIT_BYTES = 255  # NAME_MAX of Linux's filesystems
@@ -97,11 +98,9 @@ class LocalStore:
     def delete(self, digest: Digest) -> int:
         """Remove a blob; how many bytes that freed. Idempotent: 0 where there is none."""
         try:
-            size = os.stat(self.blob_path(digest)).st_size
-            os.unlink(self.blob_path(digest))
+            return remove_tree(self.blob_path(digest))
         except FileNotFoundError:
             return 0
-        return size
 
     def digests(self) -> list[Digest]:
         """All blobs, sorted. Files of other names are not ours and are passed over."""
@@ -122,22 +121,22 @@ class LocalStore:
 
     def tag(self, reference: Reference, digest: Digest) -> None:
         """Let the name mean the image with this manifest, whatever it meant before. Errors: NotFound, UsageError."""
-        path = self._tag_path(reference)
+        path = self.tag_path(reference)
         with self.writing():
             if not self.has(digest):
                 raise NotFound(f"no image {digest} in the store, so it cannot be named `{reference.familiar}`")
             self.replace(path, f"{digest}\n".encode())
-            self._write_index()
+            self.write_index()
 
     def untag(self, reference: Reference) -> bool:
         """Forget the name; False where it meant nothing."""
         with self.writing():
             try:
-                os.unlink(self._tag_path(reference))
+                os.unlink(self.tag_path(reference))
             except FileNotFoundError:
                 return False
             sync_folder(f"{self.path}/tags")
-            self._write_index()
+            self.write_index()
         return True
 
     def tags(self) -> list[tuple[Reference, Digest]]:
@@ -167,6 +166,16 @@ class LocalStore:
         if is_digest:
             return None, self._find(text, digits)
         raise self._no_image(text)
+
+    def tag_path(self, reference: Reference) -> str:
+        """Where the name is kept, or would be. Errors: UsageError for a name that cannot be kept."""
+        name = tag_name(reference)
+        if reference.digest or not reference.tag:
+            raise UsageError(f"`{reference.familiar}` names an image by digest, expected NAME[:TAG]")
+        if len(name) > _NAME_LIMIT_BYTES:
+            hint = f"at most {_NAME_LIMIT_BYTES} characters, where each `/` and `:` counts for three"
+            raise UsageError(f"`{reference.familiar:.40}…` is too long for a name in the store", hint)
+        return f"{self.path}/tags/{name}"
 
     def layer_path(self, diff_id: Digest) -> str:
         """Where the layer is unpacked, or would be."""
@@ -236,7 +245,7 @@ class LocalStore:
             raise HostError(f"cannot write to the store `{self.path}`: {error.strerror}", hint) from error
         self._is_ready = True
 
-    def _write_index(self) -> None:
+    def write_index(self) -> None:
         """Derive index.json from tags/. Under its own lock, so that an older view never replaces a newer one."""
         from jettison.image.layout import index_of
 
@@ -251,15 +260,6 @@ class LocalStore:
                 raise
 
     # Looking up
-
-    def _tag_path(self, reference: Reference) -> str:
-        name = tag_name(reference)
-        if reference.digest or not reference.tag:
-            raise UsageError(f"`{reference.familiar}` names an image by digest, expected NAME[:TAG]")
-        if len(name) > _NAME_LIMIT_BYTES:
-            hint = f"at most {_NAME_LIMIT_BYTES} characters, where each `/` and `:` counts for three"
-            raise UsageError(f"`{reference.familiar:.40}…` is too long for a name in the store", hint)
-        return f"{self.path}/tags/{name}"
 
     def _read_tag(self, name: str) -> Digest | None:
         try:

@@ -139,7 +139,7 @@ def _folders(store: str, record: Record) -> "list[str]":
 
 def _claim(store: str, name: str) -> int:
     """A descriptor whose lock says that the name is taken. Errors: UsageError where it is."""
-    folder = f"{store}/run/names"
+    folder = f"{store}/names"
     if not (name.isascii() and name[0].isalnum() and len(name) <= 128 and name.translate(_WITHOUT_MARKS).isalnum()):
         raise UsageError(f"`{name}` is no name for a container", "letters, digits, `_`, `.` and `-`, a letter or digit first")
     os.makedirs(folder, 0o700, exist_ok=True)
