@@ -54,32 +54,36 @@ def unlink(path: str) -> None:
         os.unlink(path)
 
 
-def remove_tree(path: str, dir_fd: int | None = None) -> None:
-    """Remove a file, or a folder and all in it: of any depth and any mode, no link followed."""
-    if not stat.S_ISDIR(os.lstat(path, dir_fd=dir_fd).st_mode):
+def remove_tree(path: str, dir_fd: int | None = None) -> int:
+    """Remove a file, or a folder and all in it: of any depth and any mode, no link followed. How many bytes that freed."""
+    info = os.lstat(path, dir_fd=dir_fd)
+    if not stat.S_ISDIR(info.st_mode):
         os.unlink(path, dir_fd=dir_fd)
-        return
+        return _freed(info)
     os.chmod(path, 0o700, dir_fd=dir_fd)
     top = os.open(path, _FOLDER_FLAGS, dir_fd=dir_fd)
     try:
-        _empty(top)
+        freed = _empty(top)
     finally:
         os.close(top)
     os.rmdir(path, dir_fd=dir_fd)
+    return freed
 
 
-def _empty(top: int) -> None:
-    """Folders that are not empty are moved up into `top`, so that no depth needs more stack or descriptors."""
+def _empty(top: int) -> int:
+    """Folders are moved up into `top` before they are emptied, so that no depth needs more stack or descriptors."""
     todo = ["."]
     mark = os.urandom(8).hex()
-    count = 0
+    count = freed = 0
     while todo:
         folder = todo.pop()
         descriptor = os.open(folder, _FOLDER_FLAGS, dir_fd=top)
         try:
             for name in os.listdir(descriptor):
-                if not stat.S_ISDIR(os.lstat(name, dir_fd=descriptor).st_mode):
+                info = os.lstat(name, dir_fd=descriptor)
+                if not stat.S_ISDIR(info.st_mode):
                     os.unlink(name, dir_fd=descriptor)
+                    freed += _freed(info)
                     continue
                 count += 1
                 os.chmod(name, 0o700, dir_fd=descriptor)
@@ -89,6 +93,11 @@ def _empty(top: int) -> None:
             os.close(descriptor)
         if folder != ".":
             os.rmdir(folder, dir_fd=top)
+    return freed
+
+
+def _freed(info: os.stat_result) -> int:
+    return info.st_blocks * 512 if info.st_nlink == 1 else 0
 
 
 def _sync(path: str, flags: int) -> None:

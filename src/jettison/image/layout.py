@@ -9,12 +9,21 @@ from jettison.oci.documents import parse, serialise
 from jettison.oci.manifest import CONTAINERD_NAME, OCI_INDEX, REF_NAME, Descriptor, Manifest, parse_manifest
 from jettison.oci.reference import Reference
 
+# On an image's manifest: the digest of the document that says why each path is in the image.
+CLOSURE = "org.jettison.closure"
+
 _SMALL_BYTES = 1 << 20  # a manifest of a thousand layers has 300 kB
 
 
 def name_annotations(reference: Reference) -> tuple[tuple[str, str], ...]:
     """How an index says a manifest's name: for skopeo and podman, and for containerd and docker."""
     return (REF_NAME, reference.familiar), (CONTAINERD_NAME, str(reference))
+
+
+def closure_digest(manifest: Manifest) -> Digest | None:
+    """The closure document that the manifest names. Errors: HostileData for a name that is no digest."""
+    text = dict(manifest.annotations).get(CLOSURE)
+    return Digest.parse(text, f"annotation {CLOSURE}") if text is not None else None
 
 
 def index_bytes(entries: list[Descriptor]) -> bytes:

@@ -23,6 +23,12 @@ def run_record(image: Image, folders: Sequence[str]) -> bytes:
         raise InvalidData(f"the config of {image.digest} has a text that is no Unicode") from error
 
 
+def record_layers(record: bytes) -> list[str]:
+    """The folder names of the layers in a record, the lowest first; none in what is no record."""
+    fields = record.decode("utf-8", "surrogateescape").split("\0")
+    return [value for key, value in zip(fields[::2], fields[1::2], strict=False) if key == "layer"]
+
+
 def image_account(root: Root, user: str) -> Account:
     """Who `user` is in the image. Errors: InvalidData for a name that is not there."""
     return find_account(user, _database(root, "/etc/passwd"), _database(root, "/etc/group"))

@@ -44,14 +44,20 @@ def prepare(store: LocalStore, digest: Digest, reporter: Reporter = SILENT) -> b
 def unpack(store: LocalStore, image: Image, reporter: Reporter = SILENT) -> list[str]:
     """The folders of the image's unpacked layers, the lowest first; those that are missing are unpacked now."""
     folders: list[str] = []
-    chain = ""
-    for number, layer in enumerate(image.layers, 1):
-        chain = str(Digest.of(f"{chain} {layer.diff_id}".encode())) if chain else str(layer.diff_id)
-        names = (layer.diff_id, Digest.parse(chain))
+    for number, (layer, names) in enumerate(zip(image.layers, layer_names(image), strict=True), 1):
         known = next((store.layer_path(name) for name in names if os.path.isdir(store.layer_path(name))), None)
         what = f"layer {number} of {image.digest.short}"
         folders.append(known or _unpack_layer(store, layer, names, MergedLayers(folders), reporter, what))
     return folders
+
+
+def layer_names(image: Image) -> list[tuple[Digest, Digest]]:
+    """By what each layer may be kept: its diff id, or its chain id, which also says what is below it."""
+    names: list[tuple[Digest, Digest]] = []
+    for layer in image.layers:
+        chain = Digest.of(f"{names[-1][1]} {layer.diff_id}".encode()) if names else layer.diff_id
+        names.append((layer.diff_id, chain))
+    return names
 
 
 @contextmanager
@@ -61,7 +67,12 @@ def layer_entries(store: LocalStore, layer: Layer, what: str) -> "Iterator[TarSt
     if size != layer.descriptor.size:
         raise InvalidData(f"{what} is {size} bytes, its manifest says {layer.descriptor.size}")
     with store.open(layer.descriptor.digest) as blob:
-        yield TarStream(decompressed(blob, what), what, max(_SIZE_LIMIT_BYTES, _RATIO_LIMIT * size))
+        yield TarStream(decompressed(blob, what), what, size_limit(size))
+
+
+def size_limit(compressed_bytes: int) -> int:
+    """How many bytes a layer may unpack to."""
+    return max(_SIZE_LIMIT_BYTES, _RATIO_LIMIT * compressed_bytes)
 
 
 class TarStream:
@@ -78,7 +89,7 @@ class TarStream:
         self._hash.update(data)
         self._left -= len(data)
         if self._left < 0:
-            raise HostileData(f"refusing {self._what}: it unpacks to more than {_RATIO_LIMIT} times its size")
+            raise HostileData(f"refusing {self._what}: it unpacks to {_RATIO_LIMIT} times its size, and more than 16 GiB")
         return data
 
     def verify(self, diff_id: Digest) -> None:

@@ -1,0 +1,46 @@
+"""jettison save."""
+
+import os
+import sys
+
+from jettison.cli.flags import Command, Flag, Values
+from jettison.cli.terminal import reporter, size
+from jettison.errors import UsageError
+from jettison.image.archive import FORMATS, Format
+from jettison.image.store import open_store
+from jettison.verbs.save import save
+
+COMMAND = Command(
+    "save",
+    "[FLAGS] IMAGE...",
+    "Write images to a file that docker, podman, skopeo and others read.",
+    "jettison save app:1 -o app.tar && docker load -i app.tar\njettison save app:1 | podman load",
+    (
+        Flag("output", "the file or folder to write, `-` for standard output", "FILE", short="o"),
+        Flag("format", "oci-archive, docker-archive or oci-dir; if not given, one tar that is both archives", "FORMAT"),
+    ),
+)
+
+
+def main(values: Values, rest: list[str]) -> int:
+    """Write the archive."""
+    if not rest:
+        raise UsageError("`jettison save` needs an image", "see `jettison save --help`")
+    output = values.text("output", "-")
+    if output == "-" and sys.stdout.isatty():
+        raise UsageError("an archive is nothing for a terminal", "write it to a file with `-o FILE`, or into a pipe")
+    images = save(
+        open_store(values.text("store") or None), rest, sys.stdout.buffer if output == "-" else output, _format(values)
+    )
+    length = size(os.path.getsize(output)) if os.path.isfile(output) else ""
+    names = ", ".join(named.references[0].familiar if named.references else named.image.digest.short for named in images)
+    reporter(values).step("saved", names, f"{output}  {length}".rstrip())
+    return 0
+
+
+def _format(values: Values) -> Format:
+    text = values.text("format", "both")
+    for known in FORMATS:
+        if text == known:
+            return known
+    raise UsageError(f"`--format {text}`: expected {', '.join(FORMATS[1:])}", "without it, the archive is both kinds at once")

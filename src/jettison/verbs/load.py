@@ -1,0 +1,45 @@
+"""Images from archives and folders of other tools."""
+
+import os
+from typing import BinaryIO
+
+from jettison.errors import NotFound
+from jettison.events import SILENT, Reporter
+from jettison.image.batch import Batch
+from jettison.image.intake import ArchiveSource, FolderSource, Loaded, take_images
+from jettison.image.store import LocalStore
+
+
+def load(store: LocalStore, source: str | BinaryIO, reporter: Reporter = SILENT) -> list[Loaded]:
+    """Bring in all images of an archive (a path or a stream) or of an OCI folder, under their names.
+
+    Everything is verified first: the images appear whole or not at all. Errors: NotFound, InvalidData, HostileData.
+    """
+    with store.writing():
+        with store.batch() as batch:
+            loaded = _take(source, batch, reporter)
+        for item in loaded:
+            _name(store, item, reporter)
+    return loaded
+
+
+def _take(source: str | BinaryIO, batch: Batch, reporter: Reporter) -> list[Loaded]:
+    if not isinstance(source, str):
+        return take_images(ArchiveSource(source, "the archive", batch, reporter), batch, reporter)
+    if os.path.isdir(source):
+        return take_images(FolderSource(source, batch), batch, reporter)
+    try:
+        stream = open(source, "rb")  # noqa: SIM115
+    except FileNotFoundError as error:
+        raise NotFound(f"no archive at `{source}`") from error
+    with stream:
+        return take_images(ArchiveSource(stream, f"`{source}`", batch, reporter), batch, reporter)
+
+
+def _name(store: LocalStore, loaded: Loaded, reporter: Reporter) -> None:
+    known = dict(store.tags())
+    for reference in loaded.references:
+        old = known.get(reference)
+        if old is not None and old != loaded.image.digest:
+            reporter.notice(f"`{reference.familiar}` meant {old.short} before, now it means {loaded.image.digest.short}")
+        store.tag(reference, loaded.image.digest)
