@@ -77,7 +77,7 @@ def parse(data: bytes, name: str) -> Cache:
     """The cache in `data`, which is called `name` in errors. Errors: InvalidData."""
     try:
         start = _new_form(data)
-        return _parse_new(data[start:]) if start >= 0 else _parse_old(data)
+        return _parse_new(data, start) if start >= 0 else _parse_old(data)
     except (struct.error, ValueError) as error:
         raise InvalidData(f"`{name}` is not a cache of ldconfig: {error}", "make it anew with `ldconfig`") from error
 
@@ -119,12 +119,12 @@ def _new_form(data: bytes) -> int:
     return data.find(_NEW_MAGIC, end, end + 8 + len(_NEW_MAGIC))
 
 
-def _count(data: bytes, at: int, header: int, row: int) -> tuple[int, ByteOrder]:
-    """The number of rows, in the byte order in which it fits the file."""
-    for byte_order in _BYTE_ORDERS.values():
-        count = int.from_bytes(data[at : at + 4], byte_order)
+def _count(data: bytes, at: int, header: int, row: int, byte_order: ByteOrder | None = None) -> tuple[int, ByteOrder]:
+    """The number of rows after a header: in the byte order that is known, or in the one in which it fits the file."""
+    for order in (byte_order,) if byte_order else _BYTE_ORDERS.values():
+        count = int.from_bytes(data[at : at + 4], order)
         if header <= len(data) and count * row <= len(data) - header:
-            return count, byte_order
+            return count, order
     raise ValueError(f"{len(data)} bytes are too few for the entries it announces")
 
 
@@ -138,15 +138,16 @@ def _parse_old(data: bytes) -> Cache:
     return Cache(byte_order, tuple(Entry(text.at(key), text.at(value), flags) for flags, key, value in rows))
 
 
-def _parse_new(data: bytes) -> Cache:
-    row_size, header_size = struct.calcsize(_ROW["little"]), struct.calcsize(_HEADER["little"])
-    count, byte_order = _count(data, len(_NEW_MAGIC), header_size, row_size)
-    _, _, _, order_flag, extension_at = struct.unpack_from(_HEADER[byte_order], data)
-    if order_flag & 3 and _BYTE_ORDERS.get(order_flag & 3) != byte_order:
-        raise ValueError(f"it says byte order {order_flag & 3}, and its {count} entries are {byte_order} endian")
-    text = _Texts(data, 0)
+def _parse_new(data: bytes, start: int) -> Cache:
+    """The new form, from `start` on: its texts are counted from there, its extension from the file's first byte."""
+    rows_at = start + struct.calcsize(_HEADER["little"])
+    order_flag = data[rows_at - 20] if len(data) >= rows_at else 0
+    row_size = struct.calcsize(_ROW["little"])
+    count, byte_order = _count(data, start + len(_NEW_MAGIC), rows_at, row_size, _BYTE_ORDERS.get(order_flag & 3))
+    _, _, _, _, extension_at = struct.unpack_from(_HEADER[byte_order], data, start)
+    text = _Texts(data, start)
     hwcaps = list(_hwcaps(data, extension_at, byte_order, text)) if extension_at else []
-    rows = struct.iter_unpack(_ROW[byte_order], data[header_size : header_size + count * row_size])
+    rows = struct.iter_unpack(_ROW[byte_order], data[rows_at : rows_at + count * row_size])
     entries = (Entry(text.at(key), text.at(value), flags, _hwcaps_name(mask, hwcaps)) for flags, key, value, _, mask in rows)
     return Cache(byte_order, tuple(entries))
 

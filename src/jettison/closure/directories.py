@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from jettison.closure import cache
 from jettison.closure.elf import Elf
 from jettison.errors import InvalidData, NotFound
-from jettison.tree.root import Root, normalise, resolve
+from jettison.tree.root import Root, normalise, resolve, unreadable
 
 CONFIGURATION = "/etc/ld.so.conf"
 GLIBC_PRELOAD = "/etc/ld.so.preload"
@@ -96,20 +96,20 @@ def configured(root: Root, path: str = CONFIGURATION) -> tuple[Configured, ...]:
 
 def read_file(root: Root, path: str, limit: int) -> bytes | None:
     """The first `limit` bytes of a regular file; None where there is none. Errors: HostError."""
-    if not path.startswith("/"):
-        return None
-    found = resolve(root, path)
-    if found.node is None or found.node.kind != "file":
-        return None
     try:
+        found = resolve(root, path)
+        if found.node is None or found.node.kind != "file":
+            return None
         with root.open(found.path) as file:
             return file.read(limit)
-    except NotFound:  # it went away since
+    except (InvalidData, NotFound):  # a ring of links, or it went away since
         return None
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _glibc(root: Root, interpreter: str, elf: Elf) -> Glibc:
-    triplet, usual = _MACHINES.get((elf.machine, elf.bits, elf.byte_order), ("", ""))
+    triplet, usual = _MACHINES.get((elf.machine, elf.bits, elf.byte_order), ("", "/lib/ld.so.1"))
     code = read_file(root, interpreter or usual, _CODE_LIMIT) or b""
     named = _COMPILED_CACHE.search(code)
     entries, notes = _cache(root, os.fsdecode(named.group()) if named else cache.PATH, elf)
@@ -176,5 +176,8 @@ def _glob(root: Root, pattern: str) -> list[str]:
 
 
 def _matching(root: Root, folder: str, pattern: str) -> list[str]:
-    names = root.listdir(resolve(root, folder).path)
+    try:
+        names = root.listdir(resolve(root, folder).path)
+    except InvalidData:  # a ring of links
+        return []
     return [name for name in names if fnmatchcase(name, pattern) and (pattern[0] == "." or name[0] != ".")]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from jettison.closure import elf, linker, script
 from jettison.closure.elf import DlopenNote, Elf
-from jettison.closure.why import Closure, Missing, Need, Reason
+from jettison.closure.rules import rules
+from jettison.closure.why import Closure, Confidence, Missing, Need, Reason, Variable
 from jettison.errors import InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Root
@@ -25,6 +26,7 @@ class Facts:
     def __init__(self) -> None:
         self._heads: dict[object, bytes] = {}
         self._elves: dict[object, Elf | None] = {}
+        self._symbols: dict[object, frozenset[str]] = {}
 
     def head(self, root: Root, path: str, node: Node) -> bytes:
         """The first 256 bytes of a file."""
@@ -44,6 +46,15 @@ class Facts:
             self._elves[key] = self._read_elf(root, path, node)
         return self._elves[key]
 
+    def imported_symbols(self, root: Root, path: str) -> frozenset[str]:
+        """The symbols that an ELF file imports."""
+        node = root.lstat(path)
+        key = node.content if node else path
+        if key not in self._symbols:
+            with root.open(path) as file:
+                self._symbols[key] = frozenset(elf.imported_symbols(file, path))
+        return self._symbols[key]
+
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
             return None
@@ -52,29 +63,34 @@ class Facts:
 
 
 class Subject(NamedTuple):
-    """A file that a finder looks at: its real path, its first bytes, and the environment it will run in."""
+    """A file that a finder looks at: its real path, its first bytes, what brought it in, and the environment it will run in."""
 
     root: Root
     path: str
     head: bytes
+    reason: Reason
     facts: Facts
     search_path: tuple[str, ...]
     library_path: tuple[str, ...]
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a program loads it: then its own needs were found with that program's, by the program's search paths."""
+        return self.reason.kind in ("needed", "dlopen")
 
     def read_elf(self, path: str) -> Elf | None:
         """The ELF facts of another file of the same Root."""
         return self.facts.elf(self.root, path)
 
 
-Finder = Callable[[Subject], Iterable[Need | Missing]]
+Finding = Need | Missing | Variable
+Finder = Callable[[Subject], Iterable[Finding]]
 
 
 def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
     """The interpreter, and every library that ld.so would map, with the rule that finds it."""
-    if not elf.is_elf(subject.head):
-        return
-    program = subject.facts.elf(subject.root, subject.path)
-    if program is None or not (program.is_dynamic or program.interpreter):
+    program = subject.read_elf(subject.path)
+    if program is None or not (program.is_dynamic or program.interpreter) or subject.is_loaded:
         return
     if program.interpreter:
         reason = Reason("interpreter", subject.path, f"PT_INTERP {program.interpreter}")
@@ -98,7 +114,21 @@ def script_needs(subject: Subject) -> Iterable[Need | Missing]:
         yield from missing
 
 
-FINDERS: tuple[Finder, ...] = (elf_needs, script_needs)
+def rule_needs(subject: Subject) -> Iterable[Finding]:
+    """What the rules bring that this file sets off."""
+    program = None if subject.is_loaded else subject.read_elf(subject.path)
+    symbols = frozenset[str]()
+    if program is not None and program.interpreter:
+        symbols = subject.facts.imported_symbols(subject.root, subject.path)
+    for rule in rules():
+        if rule.is_for(subject.path, symbols):
+            reason = Reason("rule", subject.path, f"{rule.name}: {rule.detail}")
+            paths = [path for path in rule.paths(subject.root, subject.path) if path != subject.path]
+            yield from (Need(path, reason) for path in paths)
+            yield from (Variable(name, value, reason) for name, value in rule.env if paths)
+
+
+FINDERS: tuple[Finder, ...] = (elf_needs, script_needs, rule_needs)
 
 
 def resolve(
@@ -118,6 +148,7 @@ def resolve(
     library_path = _folders(variables.get("LD_LIBRARY_PATH", ""))
     reasons: dict[str, list[Reason]] = {}
     missing: dict[Missing, None] = {}
+    variables: dict[str, Variable] = {}
     todo = list(seeds)
     seen: set[str] = set()
     position = 0
@@ -136,14 +167,19 @@ def resolve(
         if found.node.kind != "file" or found.node.size == 0:
             continue
         head = facts.head(root, found.path, found.node)
-        subject = Subject(root, found.path, head, facts, search_path, library_path)
+        subject = Subject(root, found.path, head, need.reason, facts, search_path, library_path)
         for finder in finders:
             for finding in finder(subject):
                 if isinstance(finding, Need):
                     todo.append(finding)
-                else:
+                elif isinstance(finding, Missing):
                     missing[finding] = None
-    return Closure({path: tuple(found) for path, found in reasons.items()}, missing)
+                else:
+                    variables.setdefault(finding.name, finding)
+    names = {path.rpartition("/")[2] for path in reasons}
+    # A plugin's library that its program has loaded by then is not searched for: dlopen(3) of a soname that is in memory.
+    lacking = [item for item in missing if item.reason.kind != "needed" or item.name not in names]
+    return Closure({path: tuple(found) for path, found in reasons.items()}, lacking, variables.values())
 
 
 def find_program(root: Root, name: str, search_path: Sequence[str] = DEFAULT_PATH) -> str:
@@ -191,4 +227,5 @@ def _noted_library(subject: Subject, loading: linker.Loading, by: str, note: Dlo
             yield Need(first.path, Reason("dlopen", by, f"{soname} via {first.rule}; {detail}"))
             yield from _loaded(new[1:], again)
             return
-    yield Missing(" or ".join(note.sonames), Reason("dlopen", by, detail))
+    confidence: Confidence = "certain" if note.priority == "required" else "likely"
+    yield Missing(" or ".join(note.sonames), Reason("dlopen", by, detail, confidence))

@@ -28,6 +28,14 @@ class Need(NamedTuple):
     follow_last: bool = True
 
 
+class Variable(NamedTuple):
+    """A variable that the program's environment should have, unless the user says otherwise."""
+
+    name: str
+    value: str
+    reason: Reason
+
+
 class Missing(NamedTuple):
     """Something asked for and not found: its `name`, who asked and how, and where it was looked for."""
 
@@ -47,11 +55,18 @@ class Closure:
     """The set of paths that an application needs, each with its reasons.
 
     `reasons`: path → reasons, the first one the one that brought it in. `missing`: what was asked for and not found.
+    `variables`: what the environment should have.
     """
 
-    def __init__(self, reasons: dict[str, tuple[Reason, ...]], missing: Iterable[Missing] = ()) -> None:
+    def __init__(
+        self,
+        reasons: dict[str, tuple[Reason, ...]],
+        missing: Iterable[Missing] = (),
+        variables: Iterable[Variable] = (),
+    ) -> None:
         self.reasons = reasons
         self.missing = tuple(missing)
+        self.variables = tuple(variables)
 
     def __contains__(self, path: str) -> bool:
         return path in self.reasons

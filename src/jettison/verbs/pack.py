@@ -75,7 +75,7 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
     facts = Facts()
     plan = _plan(recipe)
     found = resolve(plan.root, plan.seeds, recipe.env, facts=facts)
-    _refuse_missing(found, plan, reporter)
+    _refuse_missing(found, reporter)
     carved = settle(plan.root, found, plan.placement, plan.seeds, recipe.env, recipe.excludes, facts)
     tree, closure = _with_made(recipe, plan, carved)
     name = reference or Reference.parse(_default_name(recipe.program))
@@ -83,7 +83,7 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
         with store.batch() as batch:
             layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
             evidence = batch.put(document.write(document.Document(closure, _owners(plan, found))))
-            config = _config(recipe, plan, _platform(plan, found, facts), len(layers))
+            config = _config(recipe, plan, found, _platform(plan, found, facts), len(layers))
             image = assemble(config, layers, ((document.ANNOTATION, str(evidence)), *recipe.labels))
             batch.put(image.raw_config)
             batch.put(image.raw_manifest)
@@ -161,16 +161,16 @@ def _walk(root: Root, path: str, detail: str) -> list[Need]:
     return needs
 
 
-def _refuse_missing(found: Closure, plan: _Plan, reporter: Reporter) -> None:
-    """An image without a library that the program needs cannot work: NotFound. What only an addition needs is a notice."""
-    added = {seed.path for seed in plan.seeds[1:]}
+def _refuse_missing(found: Closure, reporter: Reporter) -> None:
+    """An image without a library that the program needs to start cannot work: NotFound. What an addition of the user's lacks is
+    a notice; what a rule brought, or a library suggests, is only recorded."""
     fatal = []
     for item in found.missing:
-        chain = found.why(item.reason.by)
-        if item.reason.kind == "dlopen" or (chain and chain[-1].path in added):
-            reporter.notice(_describe(item))
-        else:
+        kinds = {item.reason.kind, *(link.reason.kind for link in found.why(item.reason.by))}
+        if kinds <= {"entry", "interpreter", "needed"}:
             fatal.append(_describe(item))
+        elif "kept" in kinds or (item.reason.kind == "dlopen" and item.reason.confidence == "certain"):
+            reporter.notice(_describe(item))
     if fatal:
         hint = "install it, or name its folder with --env LD_LIBRARY_PATH=DIR"
         raise NotFound("\n       ".join(fatal), hint)
@@ -206,13 +206,12 @@ def source_date_epoch() -> int:
     return int(text)
 
 
-def _config(recipe: Recipe, plan: _Plan, platform: Platform, layers: int) -> ImageConfig:
-    names = {name for name, _ in recipe.env}
-    env = recipe.env if "PATH" in names else (("PATH", ":".join(DEFAULT_PATH)), *recipe.env)
+def _config(recipe: Recipe, plan: _Plan, found: Closure, platform: Platform, layers: int) -> ImageConfig:
+    wanted = {"PATH": ":".join(DEFAULT_PATH)} | {item.name: item.value for item in found.variables} | dict(recipe.env)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(source_date_epoch()))
     return ImageConfig(
         platform,
-        env,
+        tuple(wanted.items()),
         (plan.entry,),
         recipe.arguments,
         recipe.user,
