@@ -143,9 +143,9 @@ def resolve(
     Every link on the way to a path is in the closure too. Monotone in its seeds, and idempotent.
     """
     facts = facts or Facts()
-    variables = dict(environment)
-    search_path = _folders(variables.get("PATH", "")) or DEFAULT_PATH
-    library_path = _folders(variables.get("LD_LIBRARY_PATH", ""))
+    given = dict(environment)
+    search_path = _folders(given.get("PATH", "")) or DEFAULT_PATH
+    library_path = _folders(given.get("LD_LIBRARY_PATH", ""))
     reasons: dict[str, list[Reason]] = {}
     missing: dict[Missing, None] = {}
     variables: dict[str, Variable] = {}
