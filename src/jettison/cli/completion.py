@@ -16,7 +16,7 @@ COMMAND = Command(
     "jettison completion fish > ~/.config/fish/completions/jettison.fish",
 )
 
-_IMAGES = "jettison images --quiet 2>/dev/null"
+_IMAGES = """jettison images 2>/dev/null | awk 'NR > 1 { print $1 ":" $2 }'"""
 
 # The word is taken from the line: bash splits `app:1` at the colon, and wants what follows it alone.
 _BASH = """\
@@ -103,12 +103,13 @@ def zsh(table: list[Command]) -> str:
 
 def fish(table: list[Command]) -> str:
     """One `complete` for each verb and flag."""
-    lines = [f"complete -c jettison -n __fish_use_subcommand -f -a {x} -d {_fish_quote(text)}" for x, text in VERBS.items()]
+    lines = [f"function __jettison_images; {_IMAGES}; end"]
+    lines += [f"complete -c jettison -n __fish_use_subcommand -f -a {x} -d {_fish_quote(text)}" for x, text in VERBS.items()]
     for command in table:
         here = f"complete -c jettison -n '__fish_seen_subcommand_from {command.name}'"
         lines += [here + _fish_flag(flag) for flag in command.flags]
         if _takes_image(command):
-            lines.append(f"{here} -a '({_IMAGES})'")
+            lines.append(f"{here} -a '(__jettison_images)'")
     return "\n".join(lines) + "\n"
 
 

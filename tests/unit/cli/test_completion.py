@@ -40,7 +40,7 @@ def test_every_verb_and_flag_is_in_the_script(shell: str) -> None:
 @pytest.mark.parametrize("line", LINES)
 def test_bash_completes_the_line(line: str, tmp_path: Path) -> None:
     """Verbs, a verb's flags, the store's images, with bash's own way with colons."""
-    store = "jettison() { echo app:1; echo app:2; }"
+    store = "jettison() { printf '%s\\n' 'REPOSITORY TAG' 'app 1 x' 'app 2 y'; }"
     press_tab = "COMP_LINE=$1 COMP_POINT=${#1}; _jettison; echo ${COMPREPLY[*]}"
     program = f"{store}\n{completion.bash(TABLE)}\n{press_tab}"
 
