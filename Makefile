@@ -34,7 +34,7 @@ test: compile  # all of it; what this machine has no tool for is skipped, or fai
 	$(PYTEST) -n auto
 
 bench: compile
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench.run
 
 lock:
 	scripts/lock.sh

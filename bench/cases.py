@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import engines
-import inputs
-import programs
-from measure import Measured, Row, side_by_side
+from bench import engines, inputs, programs
+from bench.measure import Measured, Row, side_by_side
 
 INSTALLED = Path(sys.executable).parent / "jettison"
 USER = 12021  # nobody in particular

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from engines import tool
+from bench.engines import tool
 
 HELLO_C = '#include <stdio.h>\nint main(void) { return puts("hello") < 0; }\n'
 HELLO_GO = 'package main\n\nimport "os"\n\nfunc main() { os.Stdout.WriteString("hello\\n") }\n'

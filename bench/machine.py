@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from bench.engines import tool
+
 import jettison
-from engines import tool
 
 _VERSIONS = {"docker": "--version", "podman": "--version", "buildah": "--version", "runc": "--version", "bwrap": "--version"}
 

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from cause import cause_of
+from bench.cause import cause_of
 
 FOLDERS = ("/usr/bin", "/usr/sbin")
 LEAST_PROGRAMS = 600

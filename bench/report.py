@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from cases import Figure, Result
+from bench.cases import Figure, Result
 
 
 def markdown(facts: Mapping[str, str], results: Sequence[Result]) -> str:

@@ -1,7 +1,7 @@
 """Measure jettison beside its peers, in one run on one machine, and say which targets are met.
 
 make bench                           everything: about twenty minutes, as root, with the peers of bench/README.md
-.venv/bin/python bench/run.py run    one case or more: run pack tree sizes programs
+.venv/bin/python -m bench.run run    one case or more: run pack tree sizes programs
 """
 
 import argparse
@@ -12,9 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import machine
-import report
-from cases import CASES, Bench, Result
+from bench import machine, report
+from bench.cases import CASES, Bench, Result
 
 RESULTS = Path(__file__).parent / "results"
 
