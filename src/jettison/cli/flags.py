@@ -95,7 +95,7 @@ def parse(command: Command, arguments: "Sequence[str]") -> "tuple[Values, list[s
     Errors: UsageError that names the flag.
     """
     by_name = {f"--{flag.name}": flag for flag in command.flags}
-    by_name.update({f"-{flag.short}": flag for flag in command.flags if flag.short})
+    by_name.update({f"-{flag.short}": flag for flag in reversed(command.flags) if flag.short})  # a verb's own -h comes first
     given: dict[str, list[str]] = {}
     rest: list[str] = []
     todo = list(reversed(arguments))
