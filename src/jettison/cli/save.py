@@ -29,9 +29,7 @@ def main(values: Values, rest: list[str]) -> int:
     output = values.text("output", "-")
     if output == "-" and sys.stdout.isatty():
         raise UsageError("an archive is nothing for a terminal", "write it to a file with `-o FILE`, or into a pipe")
-    images = save(
-        open_store(values.text("store") or None), rest, sys.stdout.buffer if output == "-" else output, _format(values)
-    )
+    images = save(open_store(values.text("store") or None), rest, sys.stdout.buffer if output == "-" else output, _format(values))
     length = size(os.path.getsize(output)) if os.path.isfile(output) else ""
     names = ", ".join(named.references[0].familiar if named.references else named.image.digest.short for named in images)
     reporter(values).step("saved", names, f"{output}  {length}".rstrip())

@@ -262,9 +262,7 @@ def _node(entry: Entry, where: str) -> Node:
         raise InvalidData(f"{where} is a symbolic link to nothing")
     assert entry.kind != "hardlink"
     xattrs = tuple(item for item in entry.xattrs if not item[0].startswith(_FOREIGN_XATTRS))
-    return Node(
-        entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.size, entry.target, entry.device, xattrs
-    )
+    return Node(entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.size, entry.target, entry.device, xattrs)
 
 
 def _is_plain(folder: Node) -> bool:

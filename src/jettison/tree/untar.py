@@ -17,7 +17,7 @@ _BLOCK = 512
 _ZEROS = bytes(_BLOCK)
 _CHUNK_BYTES = 1 << 20
 _EXTENSION_LIMIT_BYTES = 1 << 20  # the limit of go's archive/tar, which docker, podman and containerd read with
-_NAME_LIMIT_BYTES = 4096  # PATH_MAX
+_NAME_LIMIT_BYTES = 4096  # PATH_MAX, with the NUL at the end
 _COMPONENT_LIMIT_BYTES = 255  # NAME_MAX
 _XATTR_LIMIT_BYTES = 64 << 10  # XATTR_SIZE_MAX
 _SIZE_LIMIT = 1 << 44  # the largest file of ext4
@@ -223,7 +223,7 @@ def _entry(tar: _Stream, block: bytes, told: _Header) -> Entry:
         raise InvalidData(f"{where} is of the unknown type `{_text(block[156:157])!r}`")
     if block[156:157] == b"\0" and name.endswith("/"):  # how tar wrote folders before POSIX
         kind = "dir"
-    target = _name(records.get("linkpath") or block[157:257].partition(b"\0")[0], tar.what)
+    target = records.get("linkpath") or block[157:257].partition(b"\0")[0]
     stored = _limited(records.get("size"), block[124:136], where, "size", _SIZE_LIMIT) if kind == "file" else 0
     size, extents = _extents(tar, block, records, stored, where) if kind == "file" else (0, ())
     return Entry(
@@ -234,7 +234,7 @@ def _entry(tar: _Stream, block: bytes, told: _Header) -> Entry:
         _limited(records.get("gid"), block[116:124], where, "gid", _ID_LIMIT),
         _time(records.get("mtime"), block[136:148], where),
         size,
-        target if kind in ("symlink", "hardlink") else "",
+        _name(target, tar.what, is_path=kind == "hardlink") if kind in ("symlink", "hardlink") else "",
         _device(block, where) if kind in ("char", "block") else (0, 0),
         _xattrs(told.xattrs, where),
         Data(tar, extents, name),
@@ -250,11 +250,13 @@ def _header_name(block: bytes) -> bytes:
     return prefix + b"/" + name if prefix else name
 
 
-def _name(name: bytes, what: str) -> str:
+def _name(name: bytes, what: str, is_path: bool = True) -> str:
+    """A name as text. A symbolic link's target need not be one that can exist."""
     text = _text(name)
     if b"\0" in name:
         raise HostileData(f"refusing {what}: the name `{text!r:.80}` has a NUL byte")
-    if len(name) > _NAME_LIMIT_BYTES or max(map(len, name.split(b"/"))) > _COMPONENT_LIMIT_BYTES:
+    longest = max(map(len, name.split(b"/"))) if is_path else 0
+    if len(name) >= _NAME_LIMIT_BYTES or longest > _COMPONENT_LIMIT_BYTES:
         raise HostileData(f"refusing {what}: the name `{text:.40}…` is longer than Linux allows")
     return text
 
