@@ -46,7 +46,9 @@ def parse_shebang(head: bytes) -> Shebang | None:
         if not re.search(rb"[^ \t][ \t\0]", line):  # the interpreter's name may have been cut off
             return None
         line = line[:-1]  # in place of the last byte the kernel writes a NUL
-    parts = re.match(rb"[ \t]*([^ \t\0]+)(?:[ \t]+([^\0]*))?", line.rstrip(b" \t"))
+    if newline or len(head) == HEAD_BYTES:  # in a file that ends before, blanks at its end are not stripped
+        line = line.rstrip(b" \t")
+    parts = re.match(rb"[ \t]*([^ \t\0]+)(?:[ \t]+([^\0]*))?", line)
     return Shebang(os.fsdecode(parts[1]), os.fsdecode(parts[2] or b"")) if parts else None
 
 

@@ -65,13 +65,11 @@ def test_without_a_configuration_there_are_none() -> None:
 def test_default_directories_are_read_out_of_ld_so(tmp_path: Path) -> None:
     """The longest run of folders in it; what only looks like one is not taken."""
     facts = facts_of(make_elf(interpreter="/lib/ld.so.1"), tmp_path)
-    code = (
-        b"\0/proc/self/\0/lib/\0.\0/nix/store/x-glibc/lib/\0/nix/store/x-glibc/lib64/\0rest\0/nix/store/x-glibc/etc/ld.so.cache\0"
-    )
+    code = b"\0/proc/self/\0/lib/\0.\0/nix/x-glibc/lib/\0/nix/x-glibc/lib64/\0rest\0/nix/x-glibc/etc/ld.so.cache\0"
 
     root = Tree({"/lib": made_dir(), "/lib/ld.so.1": made_file(code)})
 
-    assert glibc(root, "/lib/ld.so.1", facts).default == ("/nix/store/x-glibc/lib", "/nix/store/x-glibc/lib64")
+    assert glibc(root, "/lib/ld.so.1", facts).default == ("/nix/x-glibc/lib", "/nix/x-glibc/lib64")
 
 
 def test_without_an_ld_so_the_machines_usual_directories_are_taken(tmp_path: Path) -> None:
