@@ -181,7 +181,8 @@ def test_the_configuration_says_what_was_asked_for(jettison: Jettison, tmp_path:
 
     jettison(
         "pack", "-t", "team/app:2", "-e", "MODE=fast", "--user", "nonroot", "-w", "/srv",
-        "--expose", "8080", "--expose", "53/udp", "--label", "org.opencontainers.image.title=App", str(program), "--", "serve", "--verbose",
+        "--expose", "8080", "--expose", "53/udp", "--label", "org.opencontainers.image.title=App",
+        str(program), "--", "serve", "--verbose",
     )  # fmt: skip
 
     (image,) = json.loads(jettison("inspect", "team/app:2"))
@@ -235,3 +236,62 @@ def test_set_user_id_bits_do_not_travel(jettison: Jettison, tmp_path: Path) -> N
     program.chmod(0o6755)
 
     assert members(jettison, packed(jettison, str(program)))["/hello"].mode == 0o755
+
+
+NOTE = r"""
+#include <stdint.h>
+#define TEXT \
+    "[{\"feature\":\"gz\",\"description\":\"compression\",\"priority\":\"PRIORITY\",\"soname\":[\"libnone.so.9\",\"libz.so.1\"]}]"
+__attribute__((used, section(".note.dlopen"), aligned(4))) static const struct {
+    uint32_t name_size, text_size, type; char name[4]; char text[sizeof(TEXT)];
+} note = {4, sizeof(TEXT), 0x407c0c0a, "FDO", TEXT};
+int main(void) { return 0; }
+"""
+
+
+@pytest.mark.parametrize(("priority", "is_there"), [("required", True), ("recommended", True), ("suggested", False)])
+def test_a_library_that_a_program_says_it_opens_comes_along(
+    jettison: Jettison, tmp_path: Path, priority: str, is_there: bool
+) -> None:
+    """`.note.dlopen`: the first soname of the list that is there, unless it is only a suggestion."""
+    program = programs.build(tmp_path, "app", NOTE.replace("PRIORITY", priority))
+
+    reasons = packed(jettison, str(program))["reasons"]
+
+    found = [reasons[path][0] for path in reasons if path.endswith("/libz.so.1")]
+    assert bool(found) == is_there
+    if is_there:
+        assert (found[0]["kind"], found[0]["by"]) == ("dlopen", "/app")
+        assert priority in found[0]["detail"]
+
+
+def test_a_library_that_only_the_cache_leads_to_gets_a_cache(jettison: Jettison, tmp_path: Path) -> None:
+    """ld.so would not search /srv/libs by itself: the image gets an ld.so.cache of that library alone, and its program runs."""
+    root = tmp_path / "root"
+    library = programs.build(
+        root, "srv/libs/libgreeting.so.1", programs.GREET, "-shared", "-fPIC", "-Wl,-soname,libgreeting.so.1"
+    )
+    program = programs.build(root, "usr/bin/greet", programs.CALLER, str(library))
+    for path in (path for path in packed(jettison, "-t", "host", "/bin/true")["reasons"] if "/ld-" in path or "/libc." in path):
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / path[1:])
+    for link in ("lib", "lib64"):
+        if Path("/", link).is_symlink():
+            (root / link).symlink_to(os.readlink(f"/{link}"))
+    (root / "etc").mkdir()
+    (root / "etc/ld.so.conf").write_text("/srv/libs\n")
+
+    result = packed(jettison, "-t", "greet", "--root", str(root), f"/usr/bin/{program.name}")
+
+    assert result["reasons"]["/etc/ld.so.cache"][0]["kind"] == "rule"
+    assert "ld.so.cache" in json.dumps(result["reasons"]["/srv/libs/libgreeting.so.1"])
+    assert jettison("run", "greet") == "hello from a library\n"
+
+
+def test_a_program_that_asks_for_a_locale_gets_one(jettison: Jettison) -> None:
+    """`sort` imports setlocale: where the system has C.UTF-8, the image has it too, and LANG says so."""
+    reasons = packed(jettison, "-t", "sort", "/usr/bin/sort")["reasons"]
+
+    if Path("/usr/lib/locale/C.utf8").is_dir():
+        assert "/usr/lib/locale/C.utf8/LC_CTYPE" in reasons
+        assert "LANG=C.UTF-8" in json.loads(jettison("inspect", "sort"))[0]["Config"]["Env"]

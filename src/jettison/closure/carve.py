@@ -49,6 +49,7 @@ def settle(
         lost = _lost(found, closure)
     if lost and cache.PATH not in nodes:
         nodes[cache.PATH] = _cache(root, lost, facts)
+        _add_folders(nodes, root, cache.PATH, cache.PATH)
         seeds = (*seeds, Need(cache.PATH, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
         closure = _resolve(nodes, placement, seeds, environment, facts)
     return Carved(nodes, closure)

@@ -1,6 +1,6 @@
 """dpkg's database: `status` and the lists of files, as dpkg-query(1) reads them."""
 
-from jettison.errors import NotFound
+from jettison.errors import HostError, NotFound
 from jettison.tree.root import Root, resolve
 
 _FOLDER = "/var/lib/dpkg"
@@ -15,9 +15,16 @@ def owners(root: Root) -> dict[str, tuple[str, str, str]]:
         for path in _files(root, name, architecture):
             folder, _, base = path.rpartition("/")
             if folder not in real_folders:  # dpkg says /lib/…, a merged root has it in /usr/lib/…
-                real_folders[folder] = resolve(root, folder or "/").path.rstrip("/")
+                real_folders[folder] = _real_folder(root, folder)
             found.setdefault(f"{real_folders[folder]}/{base}", (name, version, architecture))
     return found
+
+
+def _real_folder(root: Root, folder: str) -> str:
+    try:
+        return resolve(root, folder or "/").path.rstrip("/")
+    except HostError:  # a folder of a package that this user may not enter holds nothing that we could be asked for
+        return folder
 
 
 def installed(root: Root) -> list[tuple[str, str, str]]:
