@@ -3,9 +3,10 @@
 import subprocess
 from collections.abc import Callable
 
+from jettison.errors import HostError
 from jettison.packages.dpkg import installed
 from jettison.packages.package import Package, owners
-from jettison.tree.node import made_dir, made_file, made_symlink
+from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Tree
 
 STATUS = """\
@@ -64,6 +65,23 @@ def test_a_dpkg_database_is_read_with_the_links_of_a_merged_root() -> None:
     assert found["/usr/lib/libz.so.1"] == Package("dpkg", "libz1", "1:1.2.13-1", "amd64")
     assert str(found["/usr/bin/app"]) == "app 3"
     assert "/etc/gone.conf" not in found
+
+
+class ShutTree(Tree):
+    """A Tree with a folder that this user may not enter."""
+
+    def lstat(self, path: str) -> Node | None:
+        if path == "/shut":
+            raise HostError("cannot read `/shut`")
+        return super().lstat(path)
+
+
+def test_a_folder_that_nobody_may_enter_does_no_harm() -> None:
+    """Packages have folders for root alone; the other files' owners are told all the same."""
+    files = {"/var/lib/dpkg/status": STATUS, "/var/lib/dpkg/info/libz1:amd64.list": "/shut/secret\n/usr/bin/z\n"}
+    root = ShutTree({path: made_file(text.encode()) for path, text in files.items()})
+
+    assert owners(root)["/usr/bin/z"].name == "libz1"
 
 
 def test_an_apk_database_is_read() -> None:
