@@ -90,7 +90,7 @@ class Changes:
         Errors: InvalidData, HostileData naming the entry.
         """
         for entry in entries:
-            where = f"entry `{entry.name}` of {self._what}"
+            where = f"entry `{entry.name:.200}` of {self._what}"
             parts = _parts(entry.name, where)
             hidden = next((part for part in parts if part.startswith(_WHITEOUT)), None)
             if hidden is None:
@@ -251,7 +251,7 @@ def _parts(name: str, where: str) -> list[str]:
     if ".." in parts:
         raise HostileData(f"refusing {where}: `..` leads out of its folder")
     if len(parts) > _DEPTH_LIMIT:
-        raise HostileData(f"refusing {where:.100}: more than {_DEPTH_LIMIT} folders deep")
+        raise HostileData(f"refusing {where}: more than {_DEPTH_LIMIT} folders deep")
     if not name:
         raise InvalidData(f"{where} has no name")
     return parts
@@ -262,7 +262,8 @@ def _node(entry: Entry, where: str) -> Node:
         raise InvalidData(f"{where} is a symbolic link to nothing")
     assert entry.kind != "hardlink"
     xattrs = tuple(item for item in entry.xattrs if not item[0].startswith(_FOREIGN_XATTRS))
-    return Node(entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.size, entry.target, entry.device, xattrs)
+    mode = 0o777 if entry.kind == "symlink" else entry.mode  # symlink(7): Linux knows no other
+    return Node(entry.kind, mode, entry.uid, entry.gid, entry.mtime, entry.size, entry.target, entry.device, xattrs)
 
 
 def _is_plain(folder: Node) -> bool:

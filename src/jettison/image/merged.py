@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from jettison.errors import NotFound
-from jettison.tree.node import Node
+from jettison.tree.node import Node, made_dir
 from jettison.tree.root import node_of, unreadable
 
 OPAQUE_XATTR = "user.overlay.opaque"
@@ -23,6 +23,8 @@ class MergedLayers:
 
     def lstat(self, path: str) -> Node | None:
         host_path = self._find(path)
+        if host_path is None and path == "/":
+            return made_dir()  # of an image without layers
         node = node_of(host_path) if host_path else None
         if node is None or os.geteuid() == 0:
             return node
