@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # What every program asks for and does without.
-_HARMLESS = ("/etc/ld.so.cache", "/etc/ld.so.preload", "/proc/", "/sys/", "/dev/")
+_HARMLESS = (
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/usr/share/locale/",
+    "/usr/lib/x86_64-linux-gnu/gconv/",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+)
 _CALL = re.compile(r'(?:^|\s)\w+\((?:AT_FDCWD, |\d+(?:<[^>]*>)?, )?"((?:[^"\\]|\\.)*)".*= (-?\d+)(?: (E\w+))?')
 _SHOWN = 6
 
