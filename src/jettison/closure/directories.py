@@ -27,8 +27,7 @@ _CONF_DEPTH_LIMIT = 20
 _MUSL_DEFAULT = ("/lib", "/usr/local/lib", "/usr/lib")
 
 # Two or more NUL-terminated texts side by side that start and end with `/`, and name a lib folder.
-_COMPILED_IN = re.compile(rb"(?<=\0)(?:/(?:[!-~]{1,200}/)?lib[!-~]{0,200}/\0)+")
-_COMPILED_CACHE = re.compile(rb"(?<=\0)/[!-~]{1,255}/ld\.so\.cache(?=\0)")
+_COMPILED_IN = re.compile(rb"\0((?:/(?:[!-~]{1,200}/)?lib[!-~]{0,200}/\0)+)")
 
 # (machine, bits, byte order): Debian's name of it, and where its ld.so is by its ABI.
 _MACHINES = {
@@ -111,15 +110,21 @@ def read_file(root: Root, path: str, limit: int) -> bytes | None:
 def _glibc(root: Root, interpreter: str, elf: Elf) -> Glibc:
     triplet, usual = _MACHINES.get((elf.machine, elf.bits, elf.byte_order), ("", "/lib/ld.so.1"))
     code = read_file(root, interpreter or usual, _CODE_LIMIT) or b""
-    named = _COMPILED_CACHE.search(code)
-    entries, notes = _cache(root, os.fsdecode(named.group()) if named else cache.PATH, elf)
+    entries, notes = _cache(root, _compiled_in_cache(code) or cache.PATH, elf)
     default = _compiled_in(code) or _usual_directories(triplet, elf.bits)
     return Glibc(default, entries or {}, configured(root) if entries is None else (), notes)
 
 
 def _compiled_in(code: bytes) -> tuple[str, ...]:
-    longest = max((match.group() for match in _COMPILED_IN.finditer(code)), key=len, default=b"")
+    longest = max((match[1] for match in _COMPILED_IN.finditer(code)), key=len, default=b"")
     return tuple(os.fsdecode(part).rstrip("/") for part in longest.split(b"\0") if part)
+
+
+def _compiled_in_cache(code: bytes) -> str:
+    """The path of the cache, which is not everywhere in /etc: on NixOS it is beside glibc. Empty where there is none."""
+    end = code.find(b"/ld.so.cache\0")
+    folder = os.fsdecode(code[code.rfind(b"\0", 0, end) + 1 : end]) if end >= 0 else ""
+    return f"{folder}/ld.so.cache" if folder.startswith("/") else ""
 
 
 def _usual_directories(triplet: str, bits: int) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ class _Process:
 
     def _map_interpreter(self, path: str) -> None:
         """The kernel maps it, by its path alone."""
-        found = self._resolve(path)
+        found = self._resolve(path) if path.startswith("/") else None
         elf = self._read(found.path) if found and found.node and found.node.kind == "file" else None
         if found is None or elf is None or not _suits(elf, self._program.elf):
             self._missing.append(Missing(path, Reason("interpreter", self._program.loaded.real, f"PT_INTERP {path}")))

@@ -197,12 +197,12 @@ class MuslSearch:
         if "/" in name:
             yield from _by_path(name, name, loader, self.notes)
             return
-        for folder in self._environment.library_path:
+        for folder in filter(_is_absolute, self._environment.library_path):
             yield Place(f"{folder}/{name}", f"LD_LIBRARY_PATH {folder}")
         for holder in loader.chain():
             yield from self._search_path(name, holder)
         rule = f"{self._file}" if self._file else "default directory"
-        for folder in self._folders:
+        for folder in filter(_is_absolute, self._folders):
             yield Place(f"{folder}/{name}", f"{rule} {folder}")
 
     def names(self, loaded: Loaded) -> tuple[str, ...]:
@@ -230,10 +230,15 @@ class MuslSearch:
 
 
 def search_of(root: Root, environment: Environment, program: Object) -> Search:
-    """The search of the linker that starts `program`: its interpreter's name tells which."""
-    elf = program.elf
-    is_musl = "/ld-musl-" in elf.interpreter or any(name == "libc.so" or name.startswith("libc.musl-") for name in elf.needed)
-    return MuslSearch(root, environment, program) if is_musl else GlibcSearch(root, environment, program)
+    """The search of the linker that starts `program`."""
+    return (MuslSearch if _is_musl(program.elf) else GlibcSearch)(root, environment, program)
+
+
+def _is_musl(elf: Elf) -> bool:
+    """Told by the interpreter's name; of a library, which has none, by the C library it needs."""
+    if elf.interpreter:
+        return "/ld-musl-" in elf.interpreter
+    return any(name == "libc.so" or name.startswith("libc.musl-") for name in elf.needed)
 
 
 def _by_path(name: str, path: str, loader: Object, notes: dict[str, None]) -> Iterator[Place]:
@@ -241,6 +246,10 @@ def _by_path(name: str, path: str, loader: Object, notes: dict[str, None]) -> It
         yield Place(path, "absolute path")
     else:
         notes[_relative("NEEDED", name, loader)] = None
+
+
+def _is_absolute(folder: str) -> bool:
+    return folder.startswith("/")
 
 
 def _relative(word: str, element: str, holder: Object) -> str:

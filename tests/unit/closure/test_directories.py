@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from elves import make_elf
-from jettison.closure import directories, elf
+from jettison.closure import cache, directories, elf
 from jettison.closure.directories import Configured, configured, glibc, musl
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Tree
@@ -63,13 +63,16 @@ def test_without_a_configuration_there_are_none() -> None:
 
 
 def test_default_directories_are_read_out_of_ld_so(tmp_path: Path) -> None:
-    """The longest run of folders in it; what only looks like one is not taken."""
+    """The longest run of folders in it; what only looks like one is not taken. The place of its cache too."""
     facts = facts_of(make_elf(interpreter="/lib/ld.so.1"), tmp_path)
     code = b"\0/proc/self/\0/lib/\0.\0/nix/x-glibc/lib/\0/nix/x-glibc/lib64/\0rest\0/nix/x-glibc/etc/ld.so.cache\0"
 
-    root = Tree({"/lib": made_dir(), "/lib/ld.so.1": made_file(code)})
+    cached = made_file(cache.write([("liba.so", "/liba.so", cache.flags_of(facts))]))
+    folders = {path: made_dir() for path in ("/lib", "/nix", "/nix/x-glibc", "/nix/x-glibc/etc")}
+    root = Tree({**folders, "/lib/ld.so.1": made_file(code), "/nix/x-glibc/etc/ld.so.cache": cached})
 
     assert glibc(root, "/lib/ld.so.1", facts).default == ("/nix/x-glibc/lib", "/nix/x-glibc/lib64")
+    assert list(glibc(root, "/lib/ld.so.1", facts).cache) == ["liba.so"]
 
 
 def test_without_an_ld_so_the_machines_usual_directories_are_taken(tmp_path: Path) -> None:

@@ -181,6 +181,19 @@ def test_two_names_of_one_file_are_both_kept() -> None:
     assert {item.real for item in loading.objects} == {"/lib/libncurses.so.6.4"}
 
 
+@pytest.mark.parametrize("machine", [X86, Machine(32, "big", 8)], ids=["x86-64", "MIPS, which has no platform"])
+def test_tokens_of_search_paths_and_needs(machine: Machine) -> None:
+    """Each in both spellings; what cannot be replaced leaves its element out, what is no token stays."""
+    runpath = "$PLATFORM:/p/${PLATFORM}:/l/$LIB:/o$ORIGIN/${ORIGINS}"
+    libraries = {path: machine.elf() for path in ("/p/x86_64/liba.so", "/l/lib/any-linux/libb.so", "/o/bin/${ORIGINS}/libc.so")}
+    app = machine.program("liba.so", "libb.so", "libc.so", "$ORIGIN/libd.so", runpath=runpath)
+    loading = load(machine.root({"/bin/app": app, "/bin/libd.so": machine.elf(), **libraries}), "/bin/app")
+
+    has_platform = machine is X86
+    assert [item.path for item in loading.objects] == [*libraries][1 - has_platform :] + ["/bin/libd.so"]
+    assert bool(loading.missing) is not has_platform
+
+
 def test_search_paths_that_depend_on_the_working_directory_are_left_out_with_a_note() -> None:
     """Relative and empty elements; an element that is known is still searched."""
     root = X86.root({"/bin/app": X86.program("liba.so", "sub/libb.so", runpath="lib::/opt"), "/opt/liba.so": X86.elf()})

@@ -111,6 +111,17 @@ def test_what_env_refuses(arguments: list[str]) -> None:
         env_command(arguments, PATH)
 
 
+@given(st.binary(max_size=300), st.lists(st.text("-SiuCa= \"'\\\\#$x", max_size=20), max_size=4))
+def test_no_line_is_an_accident(head: bytes, arguments: list[str]) -> None:
+    """Whatever a file starts with: an answer, or an InvalidData."""
+    needs(root_of(), "/app", b"#!" + head, PATH)
+    needs(root_of(), "/app", b"#!/usr/bin/env " + head, PATH)
+    try:
+        env_command(arguments, PATH)
+    except InvalidData as error:
+        assert error.message.startswith("`env")
+
+
 def root_of(**extra: Node) -> Tree:
     nodes: dict[str, Node] = {
         "/bin": made_symlink("usr/bin"),
