@@ -106,9 +106,9 @@ def _unpack_layer(
 ) -> str:
     """Unpack into tmp/, verify, sync, rename. Another process may be faster: its result is the same."""
     staging = store.temporary()
-    os.mkdir(staging, 0o700)
     try:
         with _private_umask():
+            os.mkdir(staging, 0o700)
             depends_on_lower = _fill(store, layer, staging, lower, reporter, what)
         folder = store.layer_path(names[1] if depends_on_lower else names[0])
         _move(staging, folder)

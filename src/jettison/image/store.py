@@ -237,8 +237,8 @@ class LocalStore:
             return
         _refuse_other_folder(self.path)
         try:
-            for folder in (".", *_PARTS[:-1]):
-                _make_folder(f"{self.path}/{folder}")
+            for folder in (self.path, *(f"{self.path}/{part}" for part in _PARTS[:-1])):
+                _make_folder(folder)
             self.replace(f"{self.path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except PermissionError as error:
             hint = "choose another with `--store DIR` or $JETTISON_HOME"
