@@ -3,6 +3,7 @@
 import os
 
 from jettison.errors import HostError, InternalError, JettisonError
+from jettison.oci.process import User
 from jettison.sandbox import syscalls
 from jettison.sandbox.departure import MANY_USERS, ONE_USER
 from jettison.sandbox.enter import World, enter
@@ -12,10 +13,10 @@ from jettison.sandbox.program import exit_status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from socket import socket
 
-    from jettison.oci.process import Process, User
+    from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
 else:
     import _signal  # `signal` itself imports enum: 3 ms
@@ -55,6 +56,15 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
     return status
 
 
+def attempt(operations: "Sequence[Operation]", flags: int) -> None:
+    """Take these steps in new namespaces, and end there. Errors: HostError, NotStarted, as of `supervise`."""
+    _require_one_thread()
+    with _Signals():
+        child, report = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0))
+        _pass_signals(child)
+    _raise_reported(report)
+
+
 class _Signals:
     """Signals wait until somebody asks for them; and the caller's way of hearing of its children's end is the usual one."""
 
@@ -70,7 +80,7 @@ class _Signals:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
 
 
-def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: "User") -> "tuple[int, int]":
+def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: User) -> "tuple[int, int]":
     from jettison.sandbox import console
 
     ours, theirs = console.channel()
@@ -83,7 +93,8 @@ def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user
     ended: list[int] = []
 
     def is_over(number: int) -> bool:
-        ended.extend(_pass_on(child, number))
+        status = _pass_on(child, number)
+        ended.extend([] if status is None else [status])
         return bool(ended)
 
     with console.Relay(terminal, options.interactive) as relay:
@@ -91,7 +102,7 @@ def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user
     return ended[0], report
 
 
-def _start(operations: "Sequence[Operation]", flags: int, user: "User", channel: "socket | None" = None) -> "tuple[int, int]":
+def _start(operations: "Sequence[Operation]", flags: int, user: User, channel: "socket | None" = None) -> "tuple[int, int]":
     """The child, and a descriptor that gives its failure, or ends."""
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
@@ -103,6 +114,7 @@ def _start(operations: "Sequence[Operation]", flags: int, user: "User", channel:
     try:
         os.write(gate_writer, _write_maps(child, user))
     except OSError as error:
+        os.close(report)
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
     finally:
         os.close(gate_writer)  # a child that has read nothing ends
@@ -116,7 +128,7 @@ def _clone(flags: int) -> int:
         raise HostError(f"cannot create a user namespace: {error.strerror}", _mend()) from error
 
 
-def _write_maps(child: int, user: "User") -> bytes:
+def _write_maps(child: int, user: User) -> bytes:
     """Root's world has all users that root has, under their own numbers; anybody else's has one: the program's is the caller.
 
     The result goes through the gate.
@@ -151,20 +163,20 @@ def _pass_signals(child: int) -> int:
     """Wait until the child ends: its exit status."""
     while True:
         number = _signal.sigwaitinfo(_AWAITED).si_signo
-        for status in _pass_on(child, number):
+        status = _pass_on(child, number)
+        if status is not None:
             return status
         if number == _SIGTSTP:  # the program has stopped; so do we, as if we were it
             os.kill(os.getpid(), _SIGSTOP)
 
 
-def _pass_on(child: int, number: int) -> "Iterator[int]":
-    """Give a signal to the child. The child's exit status where the signal says that it ended."""
+def _pass_on(child: int, number: int) -> "int | None":
+    """Give a signal to the child; or its exit status, where the signal says that it ended."""
     if number != _SIGCHLD:
         os.kill(child, number)
-        return
+        return None
     ended, status = os.waitpid(child, os.WNOHANG)
-    if ended:
-        yield exit_status(status)
+    return exit_status(status) if ended else None
 
 
 def _raise_reported(report: int) -> None:

@@ -1,0 +1,250 @@
+"""What this machine can and cannot do, found out by doing it, and the exact mend."""
+
+import fcntl
+import os
+import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from jettison.errors import JettisonError
+from jettison.oci.process import Process, User
+from jettison.sandbox import syscalls
+from jettison.sandbox.departure import Identity
+from jettison.sandbox.enter import World
+from jettison.sandbox.operations import Operation, OverlayRoot, Proc, Workspace
+from jettison.sandbox.plan import Options, Place
+from jettison.sandbox.program import NOT_FOUND
+from jettison.sandbox.supervise import NotStarted, attempt, supervise
+
+State = Literal["ok", "limited", "missing"]
+
+_NEEDED_KERNEL = (5, 12)  # mount_setattr(2)
+_WHOLE_KERNEL = (6, 6)  # tmpfs keeps the attributes that an overlay needs to replace a removed folder
+_LITTLE_SPACE_BYTES = 1 << 30
+_PRIVATE = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
+
+
+class Finding(NamedTuple):
+    """`missing` means that pack or run cannot work; `limited` that something less does not. `mend`: what to do about it."""
+
+    name: str
+    state: State
+    meaning: str
+    mend: str = ""
+
+
+def doctor(store: str) -> list[Finding]:
+    """Examine this machine, and the folder of the store, which need not exist."""
+    with tempfile.TemporaryDirectory(prefix="jettison-doctor-") as folder:
+        return [
+            kernel(),
+            python(),
+            user_namespaces(),
+            processes(folder),
+            overlay(folder, store),
+            attributes(folder),
+            whole_start(folder, "host"),
+            whole_start(folder, "none"),
+            memory_files(),
+            users(),
+            control_groups(),
+            store_folder(store),
+            terminal(),
+        ]
+
+
+def can_work(findings: list[Finding]) -> bool:
+    """Whether pack and run can."""
+    return all(finding.state != "missing" for finding in findings)
+
+
+def kernel() -> Finding:
+    """Its version says what it was made for; the other findings say what it does."""
+    release = os.uname().release
+    digits = release.replace("-", ".").split(".")
+    version = tuple(int(part) for part in digits[:2] if part.isdigit())
+    if version < _NEEDED_KERNEL:
+        return Finding("kernel", "missing", f"Linux {release}; `run` needs 5.12 or later", "start a newer kernel")
+    return Finding("kernel", "ok", f"Linux {release}")
+
+
+def python() -> Finding:
+    """The interpreter, and the libraries that compress layers."""
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    for library in ("deflate", "zstandard"):
+        try:
+            __import__(library)
+        except ImportError:
+            return Finding("python", "missing", f"Python {version} without `{library}`", f"`python -m pip install {library}`")
+    return Finding("python", "ok", f"Python {version} at {sys.executable}")
+
+
+def user_namespaces() -> Finding:
+    """Without them nothing runs."""
+    return _try("user namespaces", "a process may have users of its own", [Identity(), _End()], 0)
+
+
+def processes(folder: str) -> Finding:
+    """A /proc that shows the own processes alone."""
+    steps = [Identity(), Workspace(folder), OverlayRoot([]), Proc(), _End()]
+    return _try("processes", "a process may have a /proc of its own", steps, _PRIVATE)
+
+
+def overlay(folder: str, store: str) -> Finding:
+    """Layers on each other, those of the store's own filesystem."""
+    place = nearest(store)
+    with tempfile.TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as layer:
+        steps = [Identity(), Workspace(folder), OverlayRoot([layer]), _End()]
+        return _try("overlay", "an image's layers can lie on each other", steps, _PRIVATE)
+
+
+def attributes(folder: str) -> Finding:
+    """What the throw-away layer needs to replace a folder of the image."""
+    found = _try(
+        "attributes", "memory keeps extended attributes", [Identity(), Workspace(folder), _Attribute(), _End()], _PRIVATE
+    )
+    if found.state == "ok":
+        return found
+    meaning = "a program cannot make a folder again that it removed from its image"
+    return Finding("attributes", "limited", meaning, "start Linux 6.6 or later, with CONFIG_TMPFS_XATTR")
+
+
+def whole_start(folder: str, network: str) -> Finding:
+    """Everything that `run` does, up to the program, which is not there."""
+    name = f"network {network}"
+    options = Options(network, hostname="doctor", read_only=True)
+    try:
+        supervise(Process(["/absent"], [], "/", User(0, 0)), options, Place([], folder))
+    except NotStarted as error:
+        if error.exit_status == NOT_FOUND:
+            return Finding(name, "ok", f"programs can be started with `--network {network}`")
+        return Finding(name, "missing" if network == "host" else "limited", error.message, error.hint)
+    except JettisonError as error:
+        return Finding(name, "missing" if network == "host" else "limited", error.message, error.hint)
+    return Finding(name, "missing", "a program that is not there was started", "please report it")
+
+
+def memory_files() -> Finding:
+    """memfd_create(2)."""
+    try:
+        os.close(os.memfd_create("doctor"))
+    except OSError as error:
+        return Finding("memory files", "limited", f"memfd_create: {error.strerror}")
+    return Finding("memory files", "ok", "files that lie in memory alone can be made")
+
+
+def users() -> Finding:
+    """How many users a world may have."""
+    if os.geteuid() == 0:
+        return Finding("users", "ok", "images have all their users, under their own numbers")
+    name = _user_name()
+    ranges = [path for path in ("/etc/subuid", "/etc/subgid") if _has_range(path, name)]
+    tools = [tool for tool in ("newuidmap", "newgidmap") if shutil.which(tool)]
+    meaning = f"images have one user, who is `{name}` here"
+    if len(ranges) < 2:
+        return Finding(
+            "users", "limited", meaning, f"`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}`"
+        )
+    if len(tools) < 2:
+        return Finding("users", "limited", meaning, "install the package that has `newuidmap` (`uidmap` in Debian)")
+    return Finding("users", "limited", f"{meaning}; {name}'s range of users is not used yet")
+
+
+def control_groups() -> Finding:
+    """Their layout: version 2, version 1, or both side by side."""
+    with open("/proc/self/mountinfo") as stream:
+        kinds = {line.partition(" - ")[2].split(" ")[0] for line in stream}
+    layout = {(True, True): "hybrid", (True, False): "version 1", (False, True): "version 2"}.get(
+        ("cgroup" in kinds, "cgroup2" in kinds), "none"
+    )
+    if layout == "version 2":
+        return Finding("control groups", "ok", "version 2")
+    mend = (
+        "boot with `systemd.unified_cgroup_hierarchy=1`" if layout != "none" else "mount a cgroup2 filesystem on /sys/fs/cgroup"
+    )
+    return Finding("control groups", "limited", f"{layout}: an ordinary user cannot limit memory or processors", mend)
+
+
+def store_folder(store: str) -> Finding:
+    """Whether files can be made, locked and kept there."""
+    folder = nearest(store)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        mend = "choose another folder with `--store DIR` or $JETTISON_HOME"
+        return Finding("store", "missing", f"cannot make and lock files in `{folder}`: {error.strerror}", mend)
+    space = os.statvfs(folder)
+    free_bytes = space.f_bavail * space.f_frsize
+    meaning = f"`{store}`, {free_bytes / 1e9:.1f} GB free"
+    if free_bytes < _LITTLE_SPACE_BYTES:
+        return Finding("store", "limited", meaning, "`jettison prune` frees what no name refers to")
+    return Finding("store", "ok", meaning)
+
+
+def terminal() -> Finding:
+    """What `-it` needs."""
+    if os.isatty(0):
+        return Finding("terminal", "ok", f"`-it` works; TERM is `{os.environ.get('TERM', '')}`")
+    return Finding("terminal", "limited", "stdin is no terminal, so `-it` is refused; `-i` works", "start it from a terminal")
+
+
+def nearest(path: str) -> str:
+    """The folder itself, or the nearest above it that exists."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+class _End(Operation):
+    """All went well."""
+
+    hint = ""
+
+    def describe(self) -> str:
+        return "end"
+
+    def execute(self, world: World) -> None:
+        os._exit(0)
+
+
+class _Attribute(Operation):
+    """Give a folder of the workspace an attribute."""
+
+    hint = ""
+
+    def describe(self) -> str:
+        return "set an extended attribute in memory"
+
+    def execute(self, world: World) -> None:
+        os.setxattr("upper", "user.overlay.opaque", b"y")
+
+
+def _try(name: str, meaning: str, steps: list[Operation], namespaces: int) -> Finding:
+    try:
+        attempt(steps, namespaces)
+    except JettisonError as error:
+        return Finding(name, "missing", error.message, error.hint)
+    return Finding(name, "ok", meaning)
+
+
+def _user_name() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _has_range(path: str, name: str) -> bool:
+    return any(line.split(":")[0] in (name, str(os.getuid())) for line in _lines(path))
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        with open(path) as stream:
+            yield from stream
+    except OSError:
+        return
