@@ -121,7 +121,8 @@ class ElfFile:
         self.bits = {1: 32, 2: 64}.get(ident[4], 0)
         byte_order = _BYTE_ORDERS.get(ident[5])
         if ident[:4] != MAGIC or not self.bits or byte_order is None:
-            raise InvalidData(f"`{name}` is not an ELF file: it starts with {ident[:6].hex()}, expected 7f454c46")
+            expected = "7f454c46, then 01 or 02 twice"
+            raise InvalidData(f"`{name}` is not an ELF file: it starts with {ident[:6].hex()}, expected {expected}")
         self.byte_order = byte_order
         self._prefix = "<" if byte_order == "little" else ">"
         self.layout = _LAYOUTS[self.bits]
