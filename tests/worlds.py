@@ -32,7 +32,7 @@ class World:
 
     def image(self, fill: Callable[[Path], object] = lambda folder: None, name: str = "box", **fields: Sequence[str]) -> None:
         """An image of busybox and what `fill` puts into its root folder. `fields`: those of the run record, `_` for `-`."""
-        base = self.layer(_fill_busybox)
+        base = self.layer(fill_busybox)
         self.compose([base, self.layer(fill)], name, **fields)
 
     def layer(self, fill: Callable[[Path], object]) -> str:
@@ -98,7 +98,13 @@ def world(request: pytest.FixtureRequest) -> World:
     return World(request.getfixturevalue("rootless"), request.getfixturevalue("ordinary_user"))
 
 
-def _fill_busybox(folder: Path) -> None:
+def own_mounts(world: World) -> list[str]:
+    """The machine's mounts that a world may have made: those of its folders, and those without a source."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if str(world.store.parent) in line or line.partition(" - ")[2].split(" ")[1:2] == ["none"]]
+
+
+def fill_busybox(folder: Path) -> None:
     (folder / "bin").mkdir()
     shutil.copy(peers.require("busybox"), folder / "bin/busybox")
     for applet in APPLETS:

@@ -339,7 +339,7 @@ def test_many_layers(world: World) -> None:
     def fill(number: int) -> Callable[[Path], object]:
         return lambda folder: (folder / "number").write_text(str(number))
 
-    base = world.layer(worlds._fill_busybox)
+    base = world.layer(worlds.fill_busybox)
     world.compose([base, *(world.layer(fill(number)) for number in range(127))])
 
     assert world("box", "cat", "/number") == "126"
@@ -350,7 +350,7 @@ def test_no_layer_and_one_twice(world: World) -> None:
     world.compose([], cmd=["/bin/true"])
     assert world.call("box").returncode == 127
 
-    base, other = world.layer(worlds._fill_busybox), world.layer(lambda folder: (folder / "x").write_text("x"))
+    base, other = world.layer(worlds.fill_busybox), world.layer(lambda folder: (folder / "x").write_text("x"))
     world.compose([base, other, base])
     assert world("box", "cat", "/x") == "x"
 

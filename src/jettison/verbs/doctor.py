@@ -1,6 +1,7 @@
 """What this machine can and cannot do, found out by doing it, and the exact mend."""
 
 import fcntl
+import importlib.util
 import os
 import pwd
 import shutil
@@ -74,11 +75,10 @@ def kernel() -> Finding:
 def python() -> Finding:
     """The interpreter, and the libraries that compress layers."""
     version = ".".join(str(part) for part in sys.version_info[:3])
-    for library in ("deflate", "zstandard"):
-        try:
-            __import__(library)
-        except ImportError:
-            return Finding("python", "missing", f"Python {version} without `{library}`", f"`python -m pip install {library}`")
+    absent = [library for library in ("deflate", "zstandard") if importlib.util.find_spec(library) is None]
+    if absent:
+        mend = f"`{sys.executable} -m pip install {' '.join(absent)}`"
+        return Finding("python", "missing", f"Python {version} without {', '.join(absent)}, which compress layers", mend)
     return Finding("python", "ok", f"Python {version} at {sys.executable}")
 
 
@@ -95,8 +95,7 @@ def processes(folder: str) -> Finding:
 
 def overlay(folder: str, store: str) -> Finding:
     """Layers on each other, those of the store's own filesystem."""
-    place = nearest(store)
-    with tempfile.TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as layer:
+    with _folder_in(nearest(store)) as layer:
         steps = [Identity(), Workspace(folder), OverlayRoot([layer]), _End()]
         return _try("overlay", "an image's layers can lie on each other", steps, _PRIVATE)
 
@@ -197,6 +196,14 @@ def nearest(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
+
+
+def _folder_in(place: str) -> "tempfile.TemporaryDirectory[str]":
+    """A folder in the place, or anywhere: that nothing can be made there is another finding's matter."""
+    try:
+        return tempfile.TemporaryDirectory(dir=place)
+    except OSError:
+        return tempfile.TemporaryDirectory()
 
 
 class _End(Operation):
