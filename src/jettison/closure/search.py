@@ -123,10 +123,7 @@ class GlibcSearch:
         return requester
 
     def _rpath(self, name: str, loader: Object) -> Iterator[Place]:
-        if loader.elf.runpath:
-            return
-        chain = list(loader.chain())
-        for holder in [*chain, *([] if chain[-1] is self._program else [self._program])]:
+        for holder in () if loader.elf.runpath else loader.chain():
             if not holder.elf.runpath:  # an object with a RUNPATH has no RPATH: elf/get-dynamic-info.h
                 yield from self._listed(holder.elf.rpath, holder, name, "RPATH")
 
@@ -166,7 +163,8 @@ class GlibcSearch:
             folder = self._expand(element, holder)
             if folder.startswith("/"):
                 yield Place(f"{folder.rstrip('/')}/{name}", f"{word} {element} of {holder.loaded.real}")
-            elif any(elements):  # a path that is empty as a whole is none: decompose_rpath in elf/dl-load.c
+            # A path that is empty as a whole is none (decompose_rpath in elf/dl-load.c), nor is an element without its token.
+            elif any(elements) and (folder or not element):
                 self.notes[_relative(word, element, holder)] = None
 
     def _expand(self, text: str, holder: Object) -> str:
@@ -178,7 +176,8 @@ class GlibcSearch:
             "PLATFORM": _PLATFORMS.get((holder.elf.machine, holder.elf.bits), ""),
         }
         tokens = [match[1] or match[2] for match in _TOKEN.finditer(text)]
-        return _TOKEN.sub(lambda match: values[match[1] or match[2]], text) if all(values[token] for token in tokens) else ""
+        expanded = _TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+        return _one_slash(expanded) if all(values[token] for token in tokens) else ""
 
 
 class MuslSearch:
@@ -201,9 +200,8 @@ class MuslSearch:
             yield Place(f"{folder}/{name}", f"LD_LIBRARY_PATH {folder}")
         for holder in loader.chain():
             yield from self._search_path(name, holder)
-        rule = f"{self._file}" if self._file else "default directory"
         for folder in filter(_is_absolute, self._folders):
-            yield Place(f"{folder}/{name}", f"{rule} {folder}")
+            yield Place(f"{folder}/{name}", f"{self._file or 'default directory'} {folder}")
 
     def names(self, loaded: Loaded) -> tuple[str, ...]:
         # Only what a search has found has a name: its file's.
@@ -222,7 +220,7 @@ class MuslSearch:
             self.notes[note] = None
             return
         for element in filter(None, elements):
-            folder = _MUSL_TOKEN.sub(lambda _: holder.origin(), element)
+            folder = _one_slash(_MUSL_TOKEN.sub(lambda _: holder.origin(), element))
             if folder.startswith("/"):
                 yield Place(f"{folder.rstrip('/')}/{name}", f"{word} {element} of {holder.loaded.real}")
             else:
@@ -246,6 +244,11 @@ def _by_path(name: str, path: str, loader: Object, notes: dict[str, None]) -> It
         yield Place(path, "absolute path")
     else:
         notes[_relative("NEEDED", name, loader)] = None
+
+
+def _one_slash(path: str) -> str:
+    """`/lib` for `//lib`, which is what `$ORIGIN/lib` is for a program at `/`."""
+    return f"/{path.lstrip('/')}" if path.startswith("/") else path
 
 
 def _is_absolute(folder: str) -> bool:

@@ -181,6 +181,18 @@ def test_two_names_of_one_file_are_both_kept() -> None:
     assert {item.real for item in loading.objects} == {"/lib/libncurses.so.6.4"}
 
 
+@pytest.mark.parametrize("interpreter", ["/lib/ld.so.1", "/lib/ld-musl-x86_64.so.1"])
+def test_a_program_at_the_root(interpreter: str) -> None:
+    """Its $ORIGIN is `/`, with one slash before what follows."""
+    machine = Machine(interpreter=interpreter)
+    files = {"/app": machine.program("liba.so", "libb.so", runpath="$ORIGIN/opt:${ORIGIN}"), "/libb.so": machine.elf()}
+
+    assert found(load(machine.root({**files, "/opt/liba.so": machine.elf()}), "/app")) == [
+        ("liba.so", "/opt/liba.so"),
+        ("libb.so", "/libb.so"),
+    ]
+
+
 @pytest.mark.parametrize("machine", [X86, Machine(32, "big", 8)], ids=["x86-64", "MIPS, which has no platform"])
 def test_tokens_of_search_paths_and_needs(machine: Machine) -> None:
     """Each in both spellings; what cannot be replaced leaves its element out, what is no token stays."""
@@ -192,6 +204,9 @@ def test_tokens_of_search_paths_and_needs(machine: Machine) -> None:
     has_platform = machine is X86
     assert [item.path for item in loading.objects] == [*libraries][1 - has_platform :] + ["/bin/libd.so"]
     assert bool(loading.missing) is not has_platform
+    assert loading.notes == (
+        ("RUNPATH `$PLATFORM` of /bin/app depends on the working directory: left out",) if has_platform else ()
+    )
 
 
 def test_search_paths_that_depend_on_the_working_directory_are_left_out_with_a_note() -> None:
