@@ -1,13 +1,11 @@
 """Write docs/reference/ from what the code itself says: the flags' tables, the error tree, the docstrings of the verbs."""
 
+import ast
 import inspect
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
-from jettison import errors
+from jettison import errors, verbs
 from jettison.cli.completion import commands
 from jettison.cli.flags import COMMON, Command, Flag
 from jettison.cli.main import VERBS
@@ -33,7 +31,7 @@ The store is `--store DIR`, else `$JETTISON_HOME`, else `$XDG_DATA_HOME/jettison
 | 125, 126, 127 | `run`: jettison failed first; the program cannot be executed; the program is not there |
 | any other | `run`: the program's own, 128+n if signal n ended it |
 
-Every verb has these flags:
+Every verb has these flags; a short one that the verb has a meaning of its own for is the verb's:
 
 """
 
@@ -74,13 +72,13 @@ def error_tree() -> str:
 
 def python() -> str:
     """A section a public name of the verbs' modules."""
-    names = [f"jettison.verbs.{verb}" for verb in VERBS]
-    modules = [import_module(name) for name in names if find_spec(name)]  # some verbs are the command line's alone
-    return NOTE + PYTHON + "".join(section for module in modules for section in _names(module))
+    files = [Path(verbs.__path__[0], f"{verb}.py") for verb in VERBS]
+    return NOTE + PYTHON + "".join(text for file in files if file.exists() for text in _names(file))  # some are only commands
 
 
 def _section(command: Command) -> str:
-    own = [flag for flag in command.flags if flag not in COMMON]
+    common = {flag.name for flag in COMMON}
+    own = [flag for flag in command.flags if flag.name not in common]
     example = "".join(f"$ {line}\n" for line in command.example.splitlines())
     text = f"\n## jettison {command.name}\n\n{command.summary}\n\n```\njettison {command.name} {command.usage}\n```\n"
     return text + f"\n```console\n{example}```\n" + (f"\n{_flags(own)}" if own else "")
@@ -100,17 +98,46 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _names(module: ModuleType) -> Iterator[str]:
-    for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", "") != module.__name__ or not callable(value):
-            continue
-        kind = "class " if inspect.isclass(value) else ""
-        yield f"\n## {module.__name__}.{name}\n\n```python\n{kind}{name}{_signature(value)}\n```\n\n{inspect.getdoc(value)}\n"
+def _names(file: Path) -> Iterator[str]:
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            call = _class(node) if isinstance(node, ast.ClassDef) else _function(node)
+            yield f"\n## jettison.verbs.{file.stem}.{node.name}\n\n```python\n{call}\n```\n\n{ast.get_docstring(node)}\n"
 
 
-def _signature(value: object) -> str:
-    signature = inspect.signature(value)  # type: ignore[arg-type]
-    return str(signature).replace("jettison.", "").replace("typing.", "")
+def _function(node: ast.FunctionDef) -> str:
+    result = f" -> {_annotation(node.returns)}" if node.returns else ""
+    return f"{node.name}({_wrapped(_parameters(node.args))}){result}"
+
+
+def _class(node: ast.ClassDef) -> str:
+    """How it is made: by its `__init__`, or the fields of a NamedTuple."""
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+            return f"class {node.name}({_wrapped(_parameters(member.args)[1:])})"
+    fields = [ast.unparse(member) for member in node.body if isinstance(member, ast.AnnAssign)]
+    return f"class {node.name}({_wrapped(fields)})"
+
+
+def _parameters(arguments: ast.arguments) -> list[str]:
+    required = len(arguments.args) - len(arguments.defaults)
+    defaults = [None] * required + arguments.defaults
+    return [
+        f"{argument.arg}: {_annotation(argument.annotation)}{f' = {ast.unparse(default)}' if default else ''}"
+        for argument, default in zip(arguments.args, defaults, strict=True)
+    ]
+
+
+def _annotation(node: ast.expr | None) -> str:
+    """A quoted one without its quotes."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ast.unparse(node) if node else ""
+
+
+def _wrapped(parts: list[str]) -> str:
+    line = ", ".join(parts)
+    return line if len(line) < 90 else "".join(f"\n    {part}," for part in parts) + "\n"
 
 
 if __name__ == "__main__":
