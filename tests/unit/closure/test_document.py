@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jettison.closure.document import Document, read, write
+from jettison.closure.document import Document, Owner, read, write
 from jettison.closure.why import Closure, Link, Missing, Reason
 from jettison.errors import JettisonError
 from jettison.oci.documents import serialise
@@ -20,7 +20,7 @@ REASONS = {
 def test_a_document_is_read_back_as_it_was_written() -> None:
     """Reasons, what is missing and the owners come through; the same closure gives the same bytes."""
     missing = [Missing("libz.so", Reason("dlopen", "/app", "feature", "hint"), ("/lib",))]
-    document = Document(Closure(REASONS, missing), {"/lib/liba.so": ("dpkg", "liba1", "1.0-1", "amd64")})
+    document = Document(Closure(REASONS, missing), {"/lib/liba.so": Owner("dpkg", "liba1", "1.0-1", "amd64")})
 
     again = read(write(document), "closure")
 
@@ -37,7 +37,7 @@ def test_the_shortest_chain_is_told() -> None:
 
 def test_reasons_that_go_in_circles_end() -> None:
     """Two libraries that want each other and nothing else have no chain."""
-    circle = {"/a": (Reason("needed", "/b", ""),), "/b": (Reason("needed", "/a", ""),)}
+    circle: dict[str, tuple[Reason, ...]] = {"/a": (Reason("needed", "/b", ""),), "/b": (Reason("needed", "/a", ""),)}
 
     assert Closure(circle).why("/a") == []
 

@@ -15,7 +15,7 @@ from jettison.tree.node import HostFile, Node, made_dir, made_file, made_symlink
 from jettison.tree.root import node_of, parents
 from jettison.tree.tar import tar
 
-NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=120).filter(
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=120).filter(
     lambda name: name not in (".", "..") and len(name.encode()) < 250
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
