@@ -23,6 +23,15 @@ class Carved(NamedTuple):
     closure: Closure
 
 
+class _Given(NamedTuple):
+    """What does not change from one look to the next."""
+
+    placement: Placement
+    environment: tuple[tuple[str, str], ...]
+    facts: Facts
+    own_files: frozenset[str]
+
+
 def settle(
     root: Root,
     found: Closure,
@@ -31,27 +40,28 @@ def settle(
     environment: Iterable[tuple[str, str]],
     excludes: Sequence[str],
     facts: Facts,
+    own_files: frozenset[str] = frozenset(),
 ) -> Carved:
     """Carve the closure's files out of `root`, and resolve again in what was carved: the reasons that are recorded are what
     ld.so will do in the image, on every machine.
 
     A library that is lost by its move goes back to its absolute path; one that only the Root's ld.so.cache led to gets a cache.
     """
-    environment = tuple(environment)
+    given = _Given(placement, tuple(environment), facts, own_files)
     nodes = carve(root, found, placement, excludes)
-    closure = _resolve(nodes, placement, seeds, environment, facts)
+    closure = _resolve(nodes, seeds, given)
     lost = _lost(found, closure)
     private = frozenset(path for path in lost.values() if not is_system(path))
     if private:
-        placement = placement._replace(absolute=private)
-        nodes = carve(root, found, placement, excludes)
-        closure = _resolve(nodes, placement, seeds, environment, facts)
+        given = given._replace(placement=placement._replace(absolute=private))
+        nodes = carve(root, found, given.placement, excludes)
+        closure = _resolve(nodes, seeds, given)
         lost = _lost(found, closure)
     if lost and cache.PATH not in nodes:
         nodes[cache.PATH] = _cache(root, lost, facts)
         _add_folders(nodes, root, cache.PATH, cache.PATH)
         seeds = (*seeds, Need(cache.PATH, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
-        closure = _resolve(nodes, placement, seeds, environment, facts)
+        closure = _resolve(nodes, seeds, given)
     return Carved(nodes, closure)
 
 
@@ -104,16 +114,11 @@ def _add_folders(nodes: dict[str, Node], root: Root, path: str, target: str) -> 
         nodes[folder] = made_dir() if plain or node is None else made_dir(node.mode & 0o1777)
 
 
-def _resolve(
-    nodes: dict[str, Node],
-    placement: Placement,
-    seeds: Sequence[Need],
-    environment: Iterable[tuple[str, str]],
-    facts: Facts,
-) -> Closure:
+def _resolve(nodes: dict[str, Node], seeds: Sequence[Need], given: _Given) -> Closure:
     tree = Tree(nodes)
-    moved = [seed._replace(path=placement.image_path(seed.path)) for seed in seeds]
-    return resolve(tree, [seed for seed in moved if follow(tree, seed.path, seed.follow_last).node], environment, facts=facts)
+    moved = [seed._replace(path=given.placement.image_path(seed.path)) for seed in seeds]
+    there = [seed for seed in moved if follow(tree, seed.path, seed.follow_last).node]
+    return resolve(tree, there, given.environment, facts=given.facts, own_files=given.own_files)
 
 
 def _lost(found: Closure, closure: Closure) -> dict[str, str]:

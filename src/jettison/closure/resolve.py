@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from jettison.closure import elf, linker, script
 from jettison.closure.elf import DlopenNote, Elf
+from jettison.closure.place import within
 from jettison.closure.rules import rules
+from jettison.closure.strings import is_for_people, named_paths
 from jettison.closure.why import Closure, Confidence, Missing, Need, Reason, Variable
 from jettison.errors import InvalidData
 from jettison.tree.node import Node
@@ -72,6 +74,7 @@ class Subject(NamedTuple):
     facts: Facts
     search_path: tuple[str, ...]
     library_path: tuple[str, ...]
+    own_files: frozenset[str]
 
     @property
     def is_loaded(self) -> bool:
@@ -128,7 +131,18 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
             yield from (Variable(name, value, reason) for name, value in rule.env if paths)
 
 
-FINDERS: tuple[Finder, ...] = (elf_needs, script_needs, rule_needs)
+def string_needs(subject: Subject) -> Iterable[Finding]:
+    """What the program's own package brings below the folders and files that the program, or a library of the package, names."""
+    if subject.path not in subject.own_files or subject.read_elf(subject.path) is None:
+        return
+    for name in named_paths(subject.root, subject.path):
+        reason = Reason("string", subject.path, f"`{name}` in its data, of its own package", "likely")
+        for path in subject.own_files:
+            if within(path, (name,)) and not is_for_people(path) and subject.root.lstat(path) is not None:
+                yield Need(path, reason)
+
+
+FINDERS: tuple[Finder, ...] = (elf_needs, script_needs, rule_needs, string_needs)
 
 
 def resolve(
@@ -137,8 +151,10 @@ def resolve(
     environment: Iterable[tuple[str, str]] = (),
     finders: Sequence[Finder] = FINDERS,
     facts: Facts | None = None,
+    own_files: frozenset[str] = frozenset(),
 ) -> Closure:
-    """The closure of `seeds` over `root`; `environment` gives PATH and LD_LIBRARY_PATH. Executes nothing.
+    """The closure of `seeds` over `root`; `environment` gives PATH and LD_LIBRARY_PATH, `own_files` is what the entry's package
+    owns. Executes nothing.
 
     Every link on the way to a path is in the closure too. Monotone in its seeds, and idempotent.
     """
@@ -167,7 +183,7 @@ def resolve(
         if found.node.kind != "file" or found.node.size == 0:
             continue
         head = facts.head(root, found.path, found.node)
-        subject = Subject(root, found.path, head, need.reason, facts, search_path, library_path)
+        subject = Subject(root, found.path, head, need.reason, facts, search_path, library_path, own_files)
         for finder in finders:
             for finding in finder(subject):
                 if isinstance(finding, Need):

@@ -1,14 +1,17 @@
 """apk's database: one file with a paragraph for each package."""
 
+from collections.abc import Collection
+
+from jettison.packages.owner import Owner
 from jettison.tree.root import Root, resolve
 
 _DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 _LIMIT_BYTES = 256 << 20
 
 
-def owners(root: Root) -> dict[str, tuple[str, str, str]]:
-    """path → (name, version, architecture). `F:` names a folder, `R:` a file in it."""
-    found: dict[str, tuple[str, str, str]] = {}
+def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Owner]:
+    """path → its package, of all paths or of those `wanted`. `F:` names a folder, `R:` a file in it."""
+    found: dict[str, Owner] = {}
     for paragraph in _read(root).split("\n\n"):
         fields: dict[str, str] = {}
         folder = ""
@@ -18,16 +21,21 @@ def owners(root: Root) -> dict[str, tuple[str, str, str]]:
                 folder = value
             elif key == "R":
                 path = resolve(root, f"/{folder}/{value}", follow_last=False).path
-                found[path] = (fields.get("P", ""), fields.get("V", ""), fields.get("A", ""))
+                found[path] = Owner(fields.get("P", ""), fields.get("V", ""), fields.get("A", ""))
             elif len(key) == 1:
                 fields[key] = value
-    return found
+    return found if wanted is None else {path: found[path] for path in wanted if path in found}
+
+
+def files(root: Root, package: Owner) -> list[str]:
+    """The real paths of the files that a package owns."""
+    return [path for path, owner in owners(root).items() if owner == package]
 
 
 def _read(root: Root) -> str:
     for path in _DATABASES:
-        node = resolve(root, path).node
-        if node is not None and node.kind == "file" and node.size <= _LIMIT_BYTES:
-            with root.open(resolve(root, path).path) as file:
+        found = resolve(root, path)
+        if found.node is not None and found.node.kind == "file" and found.node.size <= _LIMIT_BYTES:
+            with root.open(found.path) as file:
                 return file.read().decode("utf-8", "surrogateescape")
     return ""

@@ -1,10 +1,14 @@
 """A package, and the databases that say which files it owns."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from jettison.packages import apk, dpkg
+from jettison.packages.owner import Owner
 from jettison.tree.root import Root
+
+_OWNERS = {"dpkg": dpkg.owners, "apk": apk.owners}
+_FILES = {"dpkg": dpkg.files, "apk": apk.files}
 
 
 class Package(NamedTuple):
@@ -19,9 +23,14 @@ class Package(NamedTuple):
         return f"{self.name} {self.version}".strip()
 
 
-READERS: dict[str, Callable[[Root], dict[str, tuple[str, str, str]]]] = {"dpkg": dpkg.owners, "apk": apk.owners}
+def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Package]:
+    """path → the package that owns it, over every database in the Root; of all paths, or of those `wanted`, which is quicker.
+
+    Paths are real, without links on the way.
+    """
+    return {path: Package(manager, *owner) for manager, read in _OWNERS.items() for path, owner in read(root, wanted).items()}
 
 
-def owners(root: Root) -> dict[str, Package]:
-    """path → the package that owns it, over every database in the Root; paths are real, without links on the way."""
-    return {path: Package(manager, *owner) for manager, read in READERS.items() for path, owner in read(root).items()}
+def files(root: Root, package: Package) -> list[str]:
+    """The real paths that a package owns."""
+    return _FILES[package.manager](root, Owner(*package[1:]))

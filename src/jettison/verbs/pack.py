@@ -20,7 +20,7 @@ from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.packages.package import owners
+from jettison.packages.package import files, owners
 from jettison.tree.node import made_dir
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
@@ -74,9 +74,10 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
     """
     facts = Facts()
     plan = _plan(recipe)
-    found = resolve(plan.root, plan.seeds, recipe.env, facts=facts)
+    own_files = _own_files(plan)
+    found = resolve(plan.root, plan.seeds, recipe.env, facts=facts, own_files=own_files)
     _refuse_missing(found, reporter)
-    carved = settle(plan.root, found, plan.placement, plan.seeds, recipe.env, recipe.excludes, facts)
+    carved = settle(plan.root, found, plan.placement, plan.seeds, recipe.env, recipe.excludes, facts, own_files)
     tree, closure = _with_made(recipe, plan, carved)
     name = reference or Reference.parse(_default_name(recipe.program))
     with store.writing():
@@ -232,12 +233,21 @@ def _platform(plan: _Plan, found: Closure, facts: Facts) -> Platform:
     return Platform.host()
 
 
+def _own_files(plan: _Plan) -> frozenset[str]:
+    """What the program's own package owns; nothing for a program that keeps no path of the system."""
+    path = follow(plan.root, plan.seeds[0].path).path
+    if plan.placement.image_path(path) != path:
+        return frozenset()
+    package = owners(plan.root, [path]).get(path)
+    return frozenset(files(plan.root, package)) if package else frozenset()
+
+
 def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
     """Who owned each system file, by its path in the image, so that the image can be asked for it later."""
     shipped = [path for path in found.reasons if plan.placement.image_path(path) == path]
     if not shipped:
         return {}
-    known = owners(plan.root)
+    known = owners(plan.root, shipped)
     return {path: document.Owner(*known[path]) for path in shipped if path in known}
 
 

@@ -108,5 +108,5 @@ def test_dpkg_query_says_the_same_of_this_machine(require: Callable[[str], str])
 
     root = DirectoryRoot()
 
-    assert sorted(installed(root)) == expected
+    assert sorted(map(tuple, installed(root))) == expected
     assert owners(root)["/usr/bin/dpkg"].name == "dpkg"
