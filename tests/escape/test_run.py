@@ -47,6 +47,19 @@ def test_no_descriptor_of_the_caller_is_open(world: World) -> None:
         os.close(folder)
 
 
+def test_closed_streams_stay_so(world: World) -> None:
+    """Where the caller closed stdin, stdout and stderr, no file of the runner's takes their place."""
+    folder = world.folder("seen")
+    script = "for fd in 0 1 2; do readlink /proc/self/fd/$fd; done > /v/links; ls /proc/self/fd > /v/fds"
+
+    process = world.start("-i", "-v", f"{folder}:/v", "box", "sh", "-c", script, preexec_fn=lambda: os.closerange(0, 3))
+
+    assert process.communicate()[0] == b""
+    links = (folder / "links").read_text().split()
+    assert [links[0], links[2]] == ["/dev/null"] * 2
+    assert (folder / "fds").read_text().split() == ["0", "1", "2", "3"]
+
+
 @pytest.mark.parametrize("number", [*range(3, 12), 20, 60])
 @pytest.mark.parametrize("pattern", ["/proc/self/fd/{}", "/proc/1/fd/{}", "/link{}", "/proc/self/fd/{}/../../.."])
 def test_a_working_directory_is_inside(world: World, pattern: str, number: int) -> None:

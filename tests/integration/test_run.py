@@ -305,10 +305,10 @@ def test_tmpfs(world: World) -> None:
     """docker's options and defaults: nothing in it is executed unless asked, the folder's own mode is kept."""
     world.image(lambda folder: (folder / "t").mkdir(mode=0o700))
 
-    mounts = world.shell("grep ' /t ' /proc/mounts; stat -c %a /t", "--tmpfs", "/t:size=64k,exec")
+    mounts = world.shell("grep ' /t ' /proc/mounts; stat -c %a /t /new", "--tmpfs", "/t:size=64k,exec", "--tmpfs", "/new")
 
     assert "rw,nosuid,nodev,relatime,size=64k" in mounts
-    assert mounts.endswith("\n700\n")
+    assert mounts.endswith("\n700\n1777\n")
     assert "unknown option `foo=1`" in world.call("--tmpfs", "/t:foo=1", "box", "true").stderr
 
 
@@ -324,7 +324,7 @@ def test_names_of_machines(world: World) -> None:
 def test_a_network_of_its_own(world: World) -> None:
     """Loopback is up, every port may be opened, and nothing else is there."""
     world.image(uid=["1000"])
-    script = "ls /sys/class/net; (nc -l -p 80 127.0.0.1 > /got & sleep 0.3; echo hi | nc 127.0.0.1 80; sleep 0.2); cat /got"
+    script = "ls /sys/class/net; nc -l -p 80 > /got & until echo hi | nc 127.0.0.1 80; do sleep 0.1; done; wait; cat /got"
 
     assert world.shell(script, "--network", "none", "-u", "0") == "lo\nhi\n"
     assert world.shell("ls /sys/class/net") == "".join(f"{name}\n" for name in sorted(os.listdir("/sys/class/net")))

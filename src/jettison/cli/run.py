@@ -161,9 +161,9 @@ def _volume(text: str) -> "Bind | str":
     for option in options:
         if option != "ro" and option not in _VOLUME_OPTIONS:
             raise UsageError(f"volume `{text}` has an unknown option `{option}`", "known are `ro` and `rw`")
-    if not source.startswith(("/", ".", "~")):
+    if not source.startswith(("/", ".")):
         raise UsageError(f"volume `{text}` has a name as its source", f"give a folder: `-v ./{source}:{target}`")
-    path = os.path.abspath(os.path.expanduser(source))
+    path = os.path.abspath(source)
     if not os.path.exists(path):
         os.makedirs(path)  # as docker does
     return Bind(path, _target(target, text), "ro" in options)

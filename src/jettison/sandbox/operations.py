@@ -290,11 +290,19 @@ class Tmpfs(Operation):
         return f"mount memory on `{self.target}`"
 
     def execute(self, world: "World") -> None:
+        options = {"mode": self._mode(world), **self.options}
         target = mount_point(world.root, self.target, is_folder=True)
         _refuse_proc(world, target, self.target)
-        mode = os.fstat(target).st_mode & 0o7777
-        options = {"mode": f"{mode:o}", **self.options}
         syscalls.attach(syscalls.new_filesystem("tmpfs", self.attributes, **options), target)
+
+
+    def _mode(self, world: "World") -> str:
+        """That of the image's folder; as of /tmp where it has none."""
+        try:
+            folder = syscalls.open_in_root(world.root, self.target, _FOLDER)
+        except FileNotFoundError:
+            return "1777"
+        return f"{os.fstat(folder).st_mode & 0o7777:o}"
 
 
 class File(Operation):

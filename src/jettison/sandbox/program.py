@@ -22,6 +22,7 @@ NOT_FOUND = 127
 BY_SIGNAL = 128
 
 _SIGCHLD = 17
+_DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
 _ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 13, 20, 40  # errno(3)
 _FORMAT, _IS_FILE = 0o170000, 0o100000  # stat(2), without the module `stat`
@@ -104,7 +105,7 @@ class Execute(Operation):
 
 def bury(child: int) -> "NoReturn":
     """Be the init: pass signals on to the child, bury whoever dies, end as the child ends. All signals are blocked."""
-    os.closerange(0, 1 << 16)
+    os.closerange(0, _DESCRIPTOR_LIMIT)
     every = _signal.valid_signals()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, every)
     while True:

@@ -52,6 +52,7 @@ def run(call: Call, store: str) -> int:
 
     Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
     """
+    _open_streams()
     record, lock = _hold(store, call.image)
     name = _claim(store, call.name) if call.name else -1
     try:
@@ -76,6 +77,13 @@ def store_path(given: str = "") -> str:
         return os.path.abspath(given or os.environ["JETTISON_HOME"])
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     return os.path.abspath(f"{data}/jettison")
+
+
+def _open_streams() -> None:
+    """Where the caller has closed stdin, stdout or stderr, no file of ours may take its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 # Finding
