@@ -3,9 +3,10 @@
 set -eu
 jettison=$(command -v "${1:-jettison}")
 jettison=$(cd "$(dirname "$jettison")" && pwd)/jettison
-cd "$(dirname "$0")"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+cp "$(dirname "$0")/hello.sh" "$scratch"
+cd "$scratch"
 export JETTISON_HOME="$scratch/store"
 began_s=$(date +%s)
 refused=
@@ -32,7 +33,7 @@ say "A program of this machine, with what it needs and nothing else:"
 show pack ls -t ls
 
 say "What that weighs, and why one of its libraries is there:"
-show weigh ls --top 5
+show weigh ls --top 3
 deepest='/^\//{path=$0} /needed by/{found=path} /needed by [^:]*\.so/{deep=path} END{print deep ? deep : found ? found : "/etc/passwd"}'
 library=$("$jettison" pack ls -t ls --explain 2>/dev/null | awk "$deepest")
 show why ls "$library"
@@ -45,8 +46,8 @@ show pack ./hello.sh -t hello
 run hello world
 
 say "One file that docker load, podman load and skopeo copy take:"
-show save ls -o "$scratch/ls.tar"
-wc -c <"$scratch/ls.tar" | xargs printf "%s bytes\n"
+show save ls -o ls.tar
+wc -c <ls.tar | xargs printf "%s bytes\n"
 
 if [ -n "$refused" ]; then
     say "This machine did not let the images run. What it lacks, and the mend:"

@@ -72,6 +72,24 @@ def test_a_verb_is_documented(command: Command) -> None:
 
 
 @pytest.mark.slow
+def test_the_readme_shows_the_demo(jettison: Jettison) -> None:
+    """The demo ends well, and README.md shows its calls in their order."""
+    done = peers.call([str(REPOSITORY / "demo/run.sh"), jettison.command[0]])
+
+    assert done.returncode == 0, done.stderr
+    if "running was refused" in done.stdout:
+        peers.lacking("this machine keeps user namespaces from this user")
+    assert calls(done.stdout) == calls((REPOSITORY / "README.md").read_text().partition("$ make demo\n")[2].partition("```")[0])
+
+
+def calls(text: str) -> list[list[str]]:
+    """The calls in a transcript, without the paths that differ between machines."""
+    return [
+        [word for word in line.split() if not word.startswith("/usr/")] for line in text.splitlines() if line.startswith("$ ")
+    ]
+
+
+@pytest.mark.slow
 def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Callable[[str], str]) -> None:
     """Every call of docs/first-image.md does and says what the page says."""
     if not os.path.exists("/lib64/ld-linux-x86-64.so.2"):
