@@ -103,9 +103,13 @@ def overview() -> str:
 def complain(message: str, hint: str = "") -> None:
     """Print an error, and the next move on its own line."""
     red, cyan, end = ("\033[31m", "\033[36m", "\033[0m") if _coloured() else ("", "", "")
-    text = f"{red}error{end}: {message}\n" + (f"{cyan}hint{end}: {hint}\n" if hint else "")
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    sys.stderr.write(f"{red}error{end}: {readable(message)}\n" + (f"{cyan}hint{end}: {readable(hint)}\n" if hint else ""))
     sys.stderr.flush()
+
+
+def readable(text: str) -> str:
+    """The text without what a terminal would obey: names in it come from strangers' files."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
 def _coloured() -> bool:

@@ -6,6 +6,7 @@ import time
 from typing import TextIO
 
 from jettison.cli.flags import Values
+from jettison.cli.main import readable
 
 
 class Terminal:
@@ -24,12 +25,12 @@ class Terminal:
         if self._quiet:
             return
         elapsed = f"  {time.monotonic() - self._started_s:.2f} s" if self._verbose else ""
-        self._write(f"{self._paint('32', verb)}  {subject}{f'  {detail}' if detail else ''}{elapsed}")
+        self._write(f"{self._paint('32', verb)}  {readable(f'{subject}  {detail}'.rstrip())}{elapsed}")
 
     def notice(self, text: str, hint: str = "") -> None:
-        self._write(f"{self._paint('33', 'warning')}: {text}")
+        self._write(f"{self._paint('33', 'warning')}: {readable(text)}")
         if hint:
-            self._write(f"{self._paint('36', 'hint')}: {hint}")
+            self._write(f"{self._paint('36', 'hint')}: {readable(hint)}")
 
     def progress(self, what: str, done: int, total: int) -> None:
         if self._quiet or not self._is_terminal:
@@ -43,7 +44,7 @@ class Terminal:
         if self._drawn:
             self._stream.write("\r\033[K")
             self._drawn = False
-        self._stream.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+        self._stream.write(line + "\n")
         self._stream.flush()
 
     def _paint(self, colour: str, text: str) -> str:
