@@ -152,6 +152,17 @@ class Privileges(Operation):
         # A change of user resets these two, prctl(2).
         syscalls.set_process(syscalls.PR_SET_DUMPABLE, 0)
         syscalls.set_process(syscalls.PR_SET_PDEATHSIG, _SIGKILL)
+        self._require_parent(world.gate)
+
+    @staticmethod
+    def _require_parent(gate: int) -> None:
+        """End where the parent died while its death went unnoticed."""
+        os.set_blocking(gate, False)
+        try:
+            os.read(gate, 1)
+        except BlockingIOError:
+            return
+        os._exit(FAILED)
 
     def _give_pipes(self) -> None:
         """The user may open /dev/stdout also where it is a pipe: many programs log there."""

@@ -295,7 +295,6 @@ class Tmpfs(Operation):
         _refuse_proc(world, target, self.target)
         syscalls.attach(syscalls.new_filesystem("tmpfs", self.attributes, **options), target)
 
-
     def _mode(self, world: "World") -> str:
         """That of the image's folder; as of /tmp where it has none."""
         try:

@@ -48,11 +48,11 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
     operations = plan(process, options, place)
     with _Signals():
         if options.terminal:
-            status, report = _run_with_terminal(operations, options, process.user)
+            child, status = _run_with_terminal(operations, options, process.user)
         else:
-            child, report = _start(operations, namespaces(options), process.user)
+            child = _start(operations, namespaces(options), process.user)
             status = _pass_signals(child)
-    _raise_reported(report)
+    child.raise_failure()
     return status
 
 
@@ -60,9 +60,27 @@ def attempt(operations: "Sequence[Operation]", flags: int) -> None:
     """Take these steps in new namespaces, and end there. Errors: HostError, NotStarted, as of `supervise`."""
     _require_one_thread()
     with _Signals():
-        child, report = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0))
+        child = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0))
         _pass_signals(child)
-    _raise_reported(report)
+    child.raise_failure()
+
+
+class _Child:
+    """The init of a world; `report` ends with it or gives its failure. While `gate` is open it knows that we live."""
+
+    def __init__(self, pid: int, gate: int, report: int) -> None:
+        self.pid = pid
+        self._gate = gate
+        self._report = report
+
+    def raise_failure(self) -> None:
+        """After its end. Errors: NotStarted where it had a failure to tell."""
+        os.close(self._gate)
+        with open(self._report, "rb", 0) as stream:
+            fields = os.fsdecode(stream.read()).split("\0")
+        if len(fields) == 4:
+            status, number, message, hint = fields
+            raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
 
 
 class _Signals:
@@ -80,16 +98,16 @@ class _Signals:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
 
 
-def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: User) -> "tuple[int, int]":
+def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: User) -> "tuple[_Child, int]":
     from jettison.sandbox import console
 
     ours, theirs = console.channel()
-    child, report = _start(operations, namespaces(options), user, theirs)
+    child = _start(operations, namespaces(options), user, theirs)
     theirs.close()
     terminal = console.receive(ours)
     ours.close()
     if terminal < 0:
-        return _pass_signals(child), report
+        return child, _pass_signals(child)
     ended: list[int] = []
 
     def is_over(number: int) -> bool:
@@ -99,26 +117,26 @@ def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user
 
     with console.Relay(terminal, options.interactive) as relay:
         relay.until(_AWAITED, is_over)
-    return ended[0], report
+    return child, ended[0]
 
 
-def _start(operations: "Sequence[Operation]", flags: int, user: User, channel: "socket | None" = None) -> "tuple[int, int]":
-    """The child, and a descriptor that gives its failure, or ends."""
+def _start(operations: "Sequence[Operation]", flags: int, user: User, channel: "socket | None" = None) -> _Child:
+    """The child, in its world."""
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
-    child = _clone(flags)
-    if child == 0:
+    pid = _clone(flags)
+    if pid == 0:
         enter(World(gate, report_writer, channel), operations)
     os.close(gate)
     os.close(report_writer)
     try:
-        os.write(gate_writer, _write_maps(child, user))
+        os.write(gate_writer, _write_maps(pid, user))
     except OSError as error:
         os.close(report)
+        os.close(gate_writer)  # the child has read nothing, so it ends
+        os.waitpid(pid, 0)
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
-    finally:
-        os.close(gate_writer)  # a child that has read nothing ends
-    return child, report
+    return _Child(pid, gate_writer, report)
 
 
 def _clone(flags: int) -> int:
@@ -128,7 +146,7 @@ def _clone(flags: int) -> int:
         raise HostError(f"cannot create a user namespace: {error.strerror}", _mend()) from error
 
 
-def _write_maps(child: int, user: User) -> bytes:
+def _write_maps(pid: int, user: User) -> bytes:
     """Root's world has all users that root has, under their own numbers; anybody else's has one: the program's is the caller.
 
     The result goes through the gate.
@@ -136,13 +154,13 @@ def _write_maps(child: int, user: User) -> bytes:
     if os.geteuid() == 0:
         try:
             for name in ("uid_map", "gid_map"):
-                _write(child, name, _identity(name))
+                _write(pid, name, _identity(name))
             return MANY_USERS
         except PermissionError:  # root without CAP_SETUID is an ordinary user
             pass
-    _write(child, "setgroups", "deny")  # user_namespaces(7)
-    _write(child, "uid_map", f"{user.uid} {os.geteuid()} 1")
-    _write(child, "gid_map", f"{user.gid} {os.getegid()} 1")
+    _write(pid, "setgroups", "deny")  # user_namespaces(7)
+    _write(pid, "uid_map", f"{user.uid} {os.geteuid()} 1")
+    _write(pid, "gid_map", f"{user.gid} {os.getegid()} 1")
     return ONE_USER
 
 
@@ -154,12 +172,12 @@ def _identity(name: str) -> str:
     return "".join(f"{first} {first} {count}\n" for first, _, count in ranges)
 
 
-def _write(child: int, name: str, text: str) -> None:
-    with open(f"/proc/{child}/{name}", "wb", 0) as stream:
+def _write(pid: int, name: str, text: str) -> None:
+    with open(f"/proc/{pid}/{name}", "wb", 0) as stream:
         stream.write(text.encode())
 
 
-def _pass_signals(child: int) -> int:
+def _pass_signals(child: _Child) -> int:
     """Wait until the child ends: its exit status."""
     while True:
         number = _signal.sigwaitinfo(_AWAITED).si_signo
@@ -170,22 +188,13 @@ def _pass_signals(child: int) -> int:
             os.kill(os.getpid(), _SIGSTOP)
 
 
-def _pass_on(child: int, number: int) -> "int | None":
+def _pass_on(child: _Child, number: int) -> "int | None":
     """Give a signal to the child; or its exit status, where the signal says that it ended."""
     if number != _SIGCHLD:
-        os.kill(child, number)
+        os.kill(child.pid, number)
         return None
-    ended, status = os.waitpid(child, os.WNOHANG)
+    ended, status = os.waitpid(child.pid, os.WNOHANG)
     return exit_status(status) if ended else None
-
-
-def _raise_reported(report: int) -> None:
-    """Errors: NotStarted where the child had a failure to tell."""
-    with open(report, "rb", 0) as stream:
-        fields = os.fsdecode(stream.read()).split("\0")
-    if len(fields) == 4:
-        status, number, message, hint = fields
-        raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
 
 
 def _require_one_thread() -> None:
