@@ -27,6 +27,19 @@ def sync_folder(path: str) -> None:
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
+def sync_filesystem(path: str) -> None:
+    """Wait until all that was written to the filesystem of `path` is on the disk, syncfs(2): one wait for many files."""
+    import ctypes
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def locked(path: str, operation: int) -> Iterator[int]:
     """A file with flock(2) held; a dead process holds none."""

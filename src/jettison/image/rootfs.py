@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from jettison.errors import HostileData, InvalidData
 from jettison.events import SILENT, Reporter
 from jettison.image.changes import Changes
-from jettison.image.durable import remove_tree, sync_folder
+from jettison.image.durable import remove_tree, sync_filesystem, sync_folder
 from jettison.image.image import Image, Layer
 from jettison.image.merged import MergedLayers
 from jettison.image.record import run_record
@@ -43,11 +43,43 @@ def prepare(store: LocalStore, digest: Digest, reporter: Reporter = SILENT) -> b
 
 def unpack(store: LocalStore, image: Image, reporter: Reporter = SILENT) -> list[str]:
     """The folders of the image's unpacked layers, the lowest first; those that are missing are unpacked now."""
+    names = layer_names(image)
+    found = [_unpacked(store, pair) for pair in names]
+    folders = [folder for folder in found if folder]
+    if len(folders) == len(names):
+        return folders
+    with store.writing():
+        return _unpack_missing(store, image, names, reporter)
+
+
+def _unpacked(store: LocalStore, names: tuple[Digest, Digest]) -> str:
+    """Where a layer is unpacked; empty where it is not."""
+    return next((path for path in map(store.layer_path, names) if os.path.isdir(path)), "")
+
+
+def _unpack_missing(store: LocalStore, image: Image, names: list[tuple[Digest, Digest]], reporter: Reporter) -> list[str]:
+    """All are written before the disk is waited for, once, and appear then."""
+    staged: dict[str, str] = {}  # where it is to be → where it is now
     folders: list[str] = []
-    for number, (layer, names) in enumerate(zip(image.layers, layer_names(image), strict=True), 1):
-        known = next((store.layer_path(name) for name in names if os.path.isdir(store.layer_path(name))), None)
-        what = f"layer {number} of {image.digest.short}"
-        folders.append(known or _unpack_layer(store, layer, names, MergedLayers(folders), reporter, what))
+    try:
+        for number, (layer, pair) in enumerate(zip(image.layers, names, strict=True), 1):
+            paths = [store.layer_path(name) for name in pair]
+            folder = next((path for path in paths if path in staged), "") or _unpacked(store, pair)
+            if not folder:
+                staging = store.temporary()
+                staged[staging] = staging
+                lower = MergedLayers([staged.get(path, path) for path in folders])
+                depends_on_lower = _unpack_layer(
+                    store, layer, staging, lower, reporter, f"layer {number} of {image.digest.short}"
+                )
+                folder = paths[depends_on_lower]
+                staged[folder] = staged.pop(staging)
+            folders.append(folder)
+        _publish(store, staged)
+    finally:
+        for staging in staged.values():
+            with suppress(FileNotFoundError):
+                remove_tree(staging)
     return folders
 
 
@@ -101,47 +133,36 @@ class TarStream:
             raise InvalidData(f"{self._what} holds the tar archive {found}, its config says {diff_id}")
 
 
-def _unpack_layer(
-    store: LocalStore, layer: Layer, names: tuple[Digest, Digest], lower: MergedLayers, reporter: Reporter, what: str
-) -> str:
-    """Unpack into tmp/, verify, sync, rename. Another process may be faster: its result is the same."""
-    staging = store.temporary()
-    try:
-        with _private_umask():
-            os.mkdir(staging, 0o700)
-            depends_on_lower = _fill(store, layer, staging, lower, reporter, what)
-        folder = store.layer_path(names[1] if depends_on_lower else names[0])
-        _move(staging, folder)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            remove_tree(staging)
-        raise
-    sync_folder(f"{store.path}/layers")
-    reporter.step("unpacked", what)
-    return folder
-
-
-def _fill(store: LocalStore, layer: Layer, staging: str, lower: MergedLayers, reporter: Reporter, what: str) -> bool:
+def _unpack_layer(store: LocalStore, layer: Layer, staging: str, lower: MergedLayers, reporter: Reporter, what: str) -> bool:
+    """Unpack into a new folder and verify; whether the result depends on the layers below."""
     changes = Changes(lower, what)
-    unpacker = Unpacker(staging, lower, reporter, what)
-    try:
-        with layer_entries(store, layer, what) as tar:
-            for change in changes.of(read_tar(tar, what)):
-                unpacker.apply(change)
-            tar.verify(layer.diff_id)
-        unpacker.finish(changes.root)
-    finally:
-        unpacker.close()
+    with _private_umask():
+        os.mkdir(staging, 0o700)
+        unpacker = Unpacker(staging, lower, reporter, what)
+        try:
+            with layer_entries(store, layer, what) as tar:
+                for change in changes.of(read_tar(tar, what)):
+                    unpacker.apply(change)
+                tar.verify(layer.diff_id)
+            unpacker.finish(changes.root)
+        finally:
+            unpacker.close()
+    reporter.step("unpacked", what)
     return changes.depends_on_lower
 
 
-def _move(staging: str, folder: str) -> None:
-    try:
-        os.rename(staging, folder)
-    except OSError:
-        if not os.path.isdir(folder):
-            raise
-        remove_tree(staging)
+def _publish(store: LocalStore, staged: dict[str, str]) -> None:
+    """Sync, then rename. Another process may be faster: its result is the same."""
+    if not staged:
+        return
+    sync_filesystem(f"{store.path}/tmp")
+    for folder, staging in staged.items():
+        try:
+            os.rename(staging, folder)
+        except OSError:
+            if not os.path.isdir(folder):
+                raise
+    sync_folder(f"{store.path}/layers")
 
 
 def _read(path: str) -> bytes:

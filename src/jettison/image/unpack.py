@@ -62,7 +62,7 @@ class Unpacker:
                 assert_never(change)
 
     def finish(self, root: Folder) -> None:
-        """Give the folders their owners, attributes, modes and times, the deepest first; then wait for the disk."""
+        """Give the folders their owners, attributes, modes and times, the deepest first."""
         for parts, folder in _deepest_first(root):
             descriptor = self._open(parts)
             try:
@@ -73,7 +73,6 @@ class Unpacker:
                     os.fchmod(descriptor, folder.node.mode | 0o700)  # only then can its owner rename it into its place
             finally:
                 os.close(descriptor)
-        _sync_filesystem(self._root)
 
     # One kind each
 
@@ -242,13 +241,3 @@ def _set_opaque(descriptor: int, what: str) -> None:
     except OSError as error:
         hint = "put the store on a filesystem with user attributes, such as ext4, xfs or btrfs: `--store DIR`"
         raise HostError(f"cannot mark a folder of {what} as opaque: {error.strerror}", hint) from error
-
-
-def _sync_filesystem(descriptor: int) -> None:
-    """syncfs(2): one wait for all files of a layer."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syncfs(descriptor) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
