@@ -76,7 +76,7 @@ class Changes:
 
     def __init__(self, lower: Root, what: str) -> None:
         self.root = Folder((lower.lstat("/") or made_dir())._replace(mtime=0))
-        # Whether the same layer over other layers would come out differently.
+        # Whether the same layer over other layers could come out differently.
         self.depends_on_lower = False
         self._root_is_told = False
         self._lower = lower
@@ -143,10 +143,7 @@ class Changes:
         if node is None or isinstance(node, Folder) or node.kind == "dir" or f"{target}/".startswith(f"{path}/"):
             raise InvalidData(f"{where} is a hard link of `{target}`, where no other file is")
         self._set(folder, path.rpartition("/")[2], node)
-        if own is not None:
-            return Link(path, target)
-        self.depends_on_lower = True
-        return Copy(path, target, node)
+        return Link(path, target) if own is not None else Copy(path, target, node)
 
     def _hide(self, parts: list[str], where: str) -> Iterator[Change]:
         *above, last = parts
@@ -220,10 +217,7 @@ class Changes:
 
     def _implied(self, path: str) -> Node:
         below = self._below(path)
-        if below is None or below.kind != "dir" or _is_plain(below):
-            return made_dir()
-        self.depends_on_lower = True
-        return below._replace(mtime=0)
+        return below._replace(mtime=0) if below and below.kind == "dir" else made_dir()
 
     def _own(self, parts: list[str]) -> Folder | Node | None:
         here: Folder | Node | None = self.root
@@ -240,10 +234,8 @@ class Changes:
             if here in self._whiteouts or (isinstance(own, Folder) and own.is_opaque) or isinstance(own, Node):
                 return None
             own = own.children.get(part) if own else None
-        node = self._lower.lstat(path)
-        if node is not None and node.kind == "symlink":
-            self.depends_on_lower = True
-        return node
+        self.depends_on_lower = True
+        return self._lower.lstat(path)
 
 
 def _parts(name: str, where: str) -> list[str]:

@@ -304,6 +304,17 @@ def test_a_layer_that_leans_on_others_is_not_lent(local: LocalStore) -> None:
     assert shown(local, good)["/b"] == "good"
 
 
+def test_what_is_below_counts_whoever_came_first(local: LocalStore) -> None:
+    """A file in a folder that its layer does not describe: the folder is a link in one image and nothing in the other."""
+    leaning = tar(file("lib/new"))
+    alone = image(local, tar(file("a")), leaning)
+    merged = image(local, tar(*dirs("usr", "usr/lib"), link("lib", "usr/lib")), leaning)
+
+    assert shown(local, alone)["/lib"] == "dir"
+    assert shown(local, merged)["/lib"] == "usr/lib"
+    assert shown(local, merged)["/usr/lib/new"] == "x"
+
+
 def test_a_wrong_diff_id_is_refused(local: LocalStore) -> None:
     """The bytes in the tar archive must be those that the config names; nothing appears before that is certain."""
     good, other = tar(file("a")), tar(file("b"))
