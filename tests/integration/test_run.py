@@ -244,6 +244,13 @@ def test_folders_can_be_removed_and_made_again(world: World) -> None:
     assert world.shell("rm -r /dir && mkdir /dir && ls /dir") == ""
 
 
+def test_the_root_folder_looks_like_the_images(world: World) -> None:
+    """Its mode and owner are the topmost layer's, though a throw-away layer lies on it."""
+    world.image(lambda folder: folder.chmod(0o751))
+
+    assert world.shell("stat -c '%a %u' /") == "751 0\n"
+
+
 def test_volumes_show_folders_and_files(world: World) -> None:
     """Writable, or read-only with all that lies below; the place is made where it is missing."""
     folder = world.folder("data")
@@ -497,6 +504,7 @@ class Screen:
             os.environ["JETTISON_HOME"] = str(world.store)
             command = [*world.jettison.command, "run", *arguments]
             os.execvp(command[0], command)
+        self.before = termios.tcgetattr(self.master)
         self.seen = ""
 
     def wait_for(self, text: str, wait_s: float = 10) -> str:
@@ -520,6 +528,7 @@ class Screen:
 
     def end(self) -> int:
         status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        assert termios.tcgetattr(self.master) == self.before
         os.close(self.master)
         return status
 
@@ -527,7 +536,6 @@ class Screen:
 def test_a_terminal(world: World) -> None:
     """A program under `-it` has a terminal of the right size, Ctrl-C interrupts it, and the caller's is as it was."""
     screen = Screen(world, "-it", "-e", "PS1=> ", "box", "sh")
-    before = termios.tcgetattr(screen.master)
     screen.wait_for("> ")
     screen.resize(33, 101)
     screen.type("stty size; tty=$(readlink /proc/self/fd/0); echo $tty $TERM\r")
@@ -541,10 +549,17 @@ def test_a_terminal(world: World) -> None:
     screen.wait_for("44 55\r\n")
     screen.type("exit 6\r")
 
-    status = screen.end()
+    assert screen.end() == 6
 
-    assert status == 6
-    assert before[3] & termios.ICANON
+
+def test_a_terminal_is_as_it_was_after_a_signal(world: World) -> None:
+    """Whatever ends the program, the caller can go on typing."""
+    screen = Screen(world, "-it", "box", "sh", "-c", "echo ready; sleep 100")
+    screen.wait_for("ready")
+
+    os.kill(screen.process, signal.SIGTERM)
+
+    assert screen.end() == 143
 
 
 def test_a_terminal_without_input(world: World) -> None:

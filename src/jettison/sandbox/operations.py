@@ -21,6 +21,8 @@ _FORMAT = 0o170000
 _IS_FOLDER = 0o040000
 _IS_DEVICE = 0o020000
 
+_ENODEV = 19  # errno(3)
+
 
 class Operation:
     """A step into the new world."""
@@ -60,7 +62,7 @@ class OverlayRoot(Operation):
     The folders get short names in the workspace: mount(2) takes one page of options, in which `:` and `,` are special.
     """
 
-    hint = "an overlay in a user namespace needs Linux 5.11 and a store on a disk that is no overlay; see `jettison doctor`"
+    hint = "an overlay in a user namespace needs Linux 5.11 or later; `jettison doctor` tries it"
 
     def __init__(self, layers: "Sequence[str]") -> None:
         # The kernel refuses a folder twice (ELOOP); the topmost hides the others.
@@ -110,14 +112,19 @@ class Sys(Operation):
         return "mount /sys, read-only"
 
     def execute(self, world: "World") -> None:
+        world.mounts["sys"] = tree = self._tree()
+        syscalls.attach(tree, own_mount_point(world.root, "sys"))
+
+    def _tree(self) -> int:
         attributes = _QUIET | syscalls.ATTR_RDONLY
         if self.own_network:
-            tree = syscalls.new_filesystem("sysfs", attributes)
-        else:
-            tree = syscalls.clone_host_tree("/sys")
-            syscalls.set_attributes(tree, attributes, recursive=True, propagation=syscalls.MS_PRIVATE)
-        world.mounts["sys"] = tree
-        syscalls.attach(tree, own_mount_point(world.root, "sys"))
+            try:
+                return syscalls.new_filesystem("sysfs", attributes)
+            except PermissionError:  # the /sys around us is hidden in places, so the kernel shows no other
+                pass
+        tree = syscalls.clone_host_tree("/sys")
+        syscalls.set_attributes(tree, attributes, recursive=True, propagation=syscalls.MS_PRIVATE)
+        return tree
 
 
 class Cgroups(Operation):
@@ -179,7 +186,13 @@ class DevFilesystem(Operation):
     def execute(self, world: "World") -> None:
         dev = world.mounts["dev"]
         os.mkdir(self.name, dir_fd=dev)
-        world.mounts[self.name] = tree = syscalls.new_filesystem(self.fstype, self.attributes, **self.options)
+        try:
+            tree = syscalls.new_filesystem(self.fstype, self.attributes, **self.options)
+        except OSError as error:
+            if error.errno != _ENODEV:
+                raise
+            return  # a kernel without it, as some are made without message queues
+        world.mounts[self.name] = tree
         syscalls.attach(tree, os.open(self.name, _FOLDER, dir_fd=dev))
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from jettison.errors import HostError, InternalError, JettisonError
+from jettison.errors import HostError, JettisonError, UsageError
 from jettison.oci.process import User
 from jettison.sandbox import syscalls
 from jettison.sandbox.departure import MANY_USERS, ONE_USER
@@ -201,7 +201,8 @@ def _require_one_thread() -> None:
     """A fork copies one thread, and the locks of all."""
     count = len(os.listdir("/proc/self/task"))
     if count > 1:
-        raise InternalError(f"a process cannot be started from a process of {count} threads")
+        hint = "start it before any thread, or from a process of its own"
+        raise UsageError(f"a world cannot be started from a process of {count} threads", hint)
 
 
 def _mend() -> str:

@@ -109,9 +109,10 @@ def _tagged(store: str, image: str) -> str:
         return ""
     try:
         with open(f"{store}/tags/docker.io%2Flibrary%2F{name}%3A{tag or 'latest'}", "rb", 0) as stream:
-            return stream.read(100).decode("ascii").strip().removeprefix("sha256:")
-    except (OSError, ValueError):
+            digits = stream.read(100).decode("ascii", "replace").strip().removeprefix("sha256:")
+    except OSError:
         return ""
+    return digits if len(digits) == 64 and digits.isalnum() else ""
 
 
 def _open_record(store: str, digits: str) -> "tuple[Record, int] | None":
