@@ -39,6 +39,7 @@ _ENTRY_LIMIT = 100_000
 _LINK_LIMIT = 40
 _NESTING_LIMIT = 4
 _COPY_BYTES = 1 << 20
+_PADDING_LIMIT_BYTES = 16 << 20
 _IMAGE_CONFIGS = (OCI_CONFIG, "application/vnd.docker.container.image.v1+json")
 
 
@@ -70,7 +71,8 @@ class ArchiveSource:
         self._files: dict[str, Blob] = {}
         self._links: dict[str, str] = {}
         done = 0
-        for entry in read_tar(decompressed(stream, what), what, _ENTRY_LIMIT):
+        plain = decompressed(stream, what)
+        for entry in read_tar(plain, what, _ENTRY_LIMIT):
             name = _inside(entry.name, what)
             self._files.pop(name, None)
             self._links.pop(name, None)
@@ -87,6 +89,10 @@ class ArchiveSource:
                 self._links[name] = _inside(f"{os.path.dirname(name)}/{entry.target}", what)
             elif entry.kind == "hardlink":
                 self._links[name] = _inside(entry.target, what)
+        # The padding: a pipe's writer is not to be cut off, and a compressor's checksum comes last.
+        for _ in range(_PADDING_LIMIT_BYTES // _COPY_BYTES):
+            if not plain.read(_COPY_BYTES):
+                break
 
     def has(self, name: str) -> bool:
         return self._target(name) in self._files

@@ -44,7 +44,7 @@ def test_everything_that_run_needs(local: LocalStore) -> None:
     )
     layers = [
         tar(*dirs("etc"), Item("file", "etc/passwd", "bob:x:7:8::/home/bob:\n")),
-        tar(Item("file", "etc/group", "g:x:9:bob\n")),
+        tar(*dirs("etc"), Item("file", "etc/group", "g:x:9:bob\n")),
     ]
     made = image(local, *layers, config=config)
 
