@@ -4,6 +4,7 @@ import os
 
 from jettison.sandbox import syscalls
 from jettison.sandbox.enter import Failure
+from jettison.sandbox.places import FOLDER, PATH_ONLY, is_folder, make_folder, mount_point, own_mount_point
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,16 +12,9 @@ if TYPE_CHECKING:
 
     from jettison.sandbox.enter import World
 
-_LINK_LIMIT = 40  # path_resolution(7)
-_PATH_ONLY = os.O_PATH | os.O_NOFOLLOW
-_FOLDER = os.O_PATH | os.O_DIRECTORY
 _QUIET = syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
 
-# stat(2), without the module `stat`
-_FORMAT = 0o170000
-_IS_FOLDER = 0o040000
-_IS_DEVICE = 0o020000
-
+_FORMAT, _IS_DEVICE = 0o170000, 0o020000  # stat(2), without the module `stat`
 _ENODEV = 19  # errno(3)
 
 
@@ -79,7 +73,7 @@ class OverlayRoot(Operation):
             self._look_like("lower/0", world.has_many_users)
         options = f"lowerdir={lower},upperdir=upper,workdir=work,userxattr"
         syscalls.mount("overlay", "root", "overlay", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
-        world.root = os.open("root", _FOLDER)
+        world.root = os.open("root", FOLDER)
 
     def _look_like(self, topmost: str, has_many_users: bool) -> None:
         """The upper folder's owner and mode are those of `/`."""
@@ -135,7 +129,7 @@ class Cgroups(Operation):
 
     def execute(self, world: "World") -> None:
         try:
-            target = syscalls.open_in_root(world.mounts["sys"], "fs/cgroup", _FOLDER)
+            target = syscalls.open_in_root(world.mounts["sys"], "fs/cgroup", FOLDER)
         except OSError:
             return
         try:
@@ -193,7 +187,7 @@ class DevFilesystem(Operation):
                 raise
             return  # a kernel without it, as some are made without message queues
         world.mounts[self.name] = tree
-        syscalls.attach(tree, os.open(self.name, _FOLDER, dir_fd=dev))
+        syscalls.attach(tree, os.open(self.name, FOLDER, dir_fd=dev))
 
 
 class Terminals(DevFilesystem):
@@ -221,7 +215,7 @@ class ReadOnly(Operation):
     def execute(self, world: "World") -> None:
         for path in self.paths:
             try:
-                target = syscalls.open_in_root(world.mounts[self.mount], path, _PATH_ONLY)
+                target = syscalls.open_in_root(world.mounts[self.mount], path, PATH_ONLY)
             except FileNotFoundError:
                 continue
             tree = syscalls.clone_tree(target)
@@ -247,10 +241,10 @@ class Masked(Operation):
     def execute(self, world: "World") -> None:
         for path in self.paths:
             try:
-                target = syscalls.open_in_root(world.mounts[self.mount], path, _PATH_ONLY)
+                target = syscalls.open_in_root(world.mounts[self.mount], path, PATH_ONLY)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            tree = _cover(world, is_folder=_is_folder(target))
+            tree = _cover(world, is_folder=is_folder(target))
             syscalls.attach(tree, target)
             os.close(tree)
             os.close(target)
@@ -272,7 +266,7 @@ class Bind(Operation):
         attributes = syscalls.ATTR_RDONLY if self.read_only else 0
         attributes |= syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV
         syscalls.set_attributes(tree, attributes, recursive=True, propagation=syscalls.MS_PRIVATE)
-        target = mount_point(world.root, self.target, is_folder=_is_folder(tree))
+        target = mount_point(world.root, self.target, is_folder=is_folder(tree))
         _refuse_proc(world, target, self.target)
         syscalls.attach(tree, target)
 
@@ -311,7 +305,7 @@ class Tmpfs(Operation):
     def _mode(self, world: "World") -> str:
         """That of the image's folder; as of /tmp where it has none."""
         try:
-            folder = syscalls.open_in_root(world.root, self.target, _FOLDER)
+            folder = syscalls.open_in_root(world.root, self.target, FOLDER)
         except FileNotFoundError:
             return "1777"
         return f"{os.fstat(folder).st_mode & 0o7777:o}"
@@ -381,80 +375,16 @@ class Pivot(Operation):
         os.chdir("/")
 
 
-def mount_point(root: int, path: str, is_folder: bool) -> int:
-    """A descriptor of what lies at `path` in the world; an empty file or folder is made where nothing is."""
-    if is_folder:
-        return make_folder(root, path)
-    try:
-        return syscalls.open_in_root(root, path, os.O_PATH)
-    except FileNotFoundError:
-        folder, _, name = path.rpartition("/")
-        parent = make_folder(root, folder)
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent))
-        return os.open(name, _PATH_ONLY, dir_fd=parent)
-
-
 def _refuse_proc(world: "World", target: int, path: str) -> None:
     """Nothing may lie on what hides parts of /proc, also not through a link of the image (CVE-2023-27561)."""
     if os.fstat(target).st_dev == os.fstat(world.mounts["proc"]).st_dev:
         raise Failure(f"refusing to mount on `{path}`: it lies in /proc")
 
 
-def own_mount_point(root: int, name: str) -> int:
-    """A descriptor of /proc, /sys or /dev. Errors: Failure where the image has something else than a folder there."""
-    try:
-        os.mkdir(name, dir_fd=root)
-    except FileExistsError:
-        pass
-    target = os.open(name, _PATH_ONLY, dir_fd=root)
-    if not _is_folder(target):
-        raise Failure(f"refusing the image: its /{name} is no folder", "no program of it can work; tell who made it")
-    return target
-
-
-def make_folder(root: int, path: str) -> int:
-    """A descriptor of the folder at `path` in the world, made with its parents where it is missing.
-
-    Links lead where the program would see them lead, also where nothing is yet.
-    """
-    todo = [part for part in reversed(path.split("/")) if part]
-    done = ""
-    links = 0
-    while todo:
-        here = f"{done}/{todo.pop()}"
-        try:
-            os.close(syscalls.open_in_root(root, here, _FOLDER))
-            done = here
-            continue
-        except FileNotFoundError:
-            pass
-        parent = syscalls.open_in_root(root, done or "/", _FOLDER)
-        target = _make(parent, here.rpartition("/")[2])
-        os.close(parent)
-        if target:  # a link to nothing
-            links += 1
-            if links > _LINK_LIMIT:
-                raise Failure(f"`{path}` leads through more than {_LINK_LIMIT} symbolic links")
-            todo += [part for part in reversed(target.split("/")) if part]
-            done = "" if target.startswith("/") else done
-        else:
-            done = here
-    return syscalls.open_in_root(root, done or "/", _FOLDER)
-
-
-def _make(parent: int, name: str) -> str:
-    """Make a folder; where a link is in its place, give the link's target."""
-    try:
-        os.mkdir(name, 0o755, dir_fd=parent)
-    except FileExistsError:
-        return os.readlink(name, dir_fd=parent)
-    return ""
-
-
 def _attach_file(tree: int, folder: int, name: str) -> None:
     """Mount a file's tree on a new empty file."""
     os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666, dir_fd=folder))
-    target = os.open(name, _PATH_ONLY, dir_fd=folder)
+    target = os.open(name, PATH_ONLY, dir_fd=folder)
     syscalls.attach(tree, target)
     os.close(target)
     os.close(tree)
@@ -474,12 +404,8 @@ def _cover(world: "World", is_folder: bool) -> int:
 def _null(world: "World") -> int:
     """A tree of the machine's /dev/null, looked at before it is believed."""
     if "null" not in world.mounts:
-        world.mounts["null"] = descriptor = os.open("/dev/null", _PATH_ONLY)
+        world.mounts["null"] = descriptor = os.open("/dev/null", PATH_ONLY)
         status = os.fstat(descriptor)
         if status.st_mode & _FORMAT != _IS_DEVICE or status.st_rdev != os.makedev(1, 3):
             raise Failure("this machine's /dev/null is not the null device")
     return syscalls.clone_tree(world.mounts["null"])
-
-
-def _is_folder(descriptor: int) -> bool:
-    return os.fstat(descriptor).st_mode & _FORMAT == _IS_FOLDER
