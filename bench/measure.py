@@ -24,10 +24,11 @@ class Row(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """A row's times, and the most memory that one of its processes held."""
+    """A row's times on the clock and on processors, and the most memory that one of its processes held."""
 
     name: str
     times_s: tuple[float, ...]
+    processor_s: tuple[float, ...]
     peak_bytes: int
 
     @property
@@ -35,26 +36,35 @@ class Measured(NamedTuple):
         return statistics.median(self.times_s)
 
 
+class _Sample(NamedTuple):
+    time_s: float
+    processor_s: float
+    peak_bytes: int
+
+
 def side_by_side(rows: Sequence[Row], runs: int, warm_ups: int = 1) -> dict[str, Measured]:
     """Every row once a round, `runs` rounds after the warm-ups. Errors: RuntimeError where a command fails or says otherwise."""
-    times: dict[str, list[float]] = {row.name: [] for row in rows}
-    peaks = dict.fromkeys(times, 0)
+    samples: dict[str, list[_Sample]] = {row.name: [] for row in rows}
     for round_number in range(warm_ups + runs):
         for row in rows:
             row.before()
-            seconds, peak_bytes = _once(row)
-            peaks[row.name] = max(peaks[row.name], peak_bytes)
+            sample = _once(row)
             if round_number >= warm_ups:
-                times[row.name].append(seconds)
-    return {name: Measured(name, tuple(found), peaks[name]) for name, found in times.items()}
+                samples[row.name].append(sample)
+    return {name: _measured(name, found) for name, found in samples.items()}
 
 
-def _once(row: Row) -> tuple[float, int]:
-    seconds, peak_bytes = 0.0, 0
+def _measured(name: str, samples: Sequence[_Sample]) -> Measured:
+    times, processors, peaks = zip(*samples, strict=True)
+    return Measured(name, times, processors, max(peaks))
+
+
+def _once(row: Row) -> _Sample:
+    time_s, processor_s, peak_bytes = 0.0, 0.0, 0
     for command in row.commands:
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             user = {"user": row.user, "group": row.user, "extra_groups": []} if row.user else {}
-            start = time.perf_counter()
+            start_s = time.perf_counter()
             process = subprocess.Popen(
                 command,
                 env=row.env,
@@ -63,14 +73,15 @@ def _once(row: Row) -> tuple[float, int]:
                 stderr=stderr,
                 **user,  # type: ignore[call-overload]
             )
-            _, status, usage = os.wait4(process.pid, 0)
-            seconds += time.perf_counter() - start
+            _, status, usage = os.wait4(process.pid, 0)  # the usage is of the process and all that it waited for
+            time_s += time.perf_counter() - start_s
             process.returncode = os.waitstatus_to_exitcode(status)
             said = _text(stdout)
             if process.returncode != 0 or (row.stdout is not None and said != row.stdout):
                 raise RuntimeError(f"{row.name}: {list(command)}: status {process.returncode}\n{said}{_text(stderr)[-2000:]}")
-            peak_bytes = max(peak_bytes, usage.ru_maxrss * 1024)  # of the process and all that it waited for
-    return seconds, peak_bytes
+            processor_s += usage.ru_utime + usage.ru_stime
+            peak_bytes = max(peak_bytes, usage.ru_maxrss * 1024)
+    return _Sample(time_s, processor_s, peak_bytes)
 
 
 def _text(stream: BinaryIO) -> str:

@@ -1,5 +1,6 @@
 """Results as a table that people read, and as JSON."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 from bench.cases import Figure, Result
@@ -29,9 +30,10 @@ def _figure(figure: Figure) -> str:
 
 def _rows(result: Result) -> list[str]:
     base_s = result.rows[result.base].median_s
-    lines = ["", "| | median | fastest | slowest | × | memory |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["", "| | median | fastest | slowest | × | processor | memory |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for row in result.rows.values():
         cells = [_time(row.median_s), _time(min(row.times_s)), _time(max(row.times_s)), _number(row.median_s / base_s)]
+        cells.append(_time(statistics.median(row.processor_s)))
         lines.append(f"| {row.name} | {' | '.join(cells)} | {row.peak_bytes / (1 << 20):.0f} MiB |")
     return lines
 
@@ -45,9 +47,6 @@ def _number(value: float) -> str:
 
 
 def _case(result: Result) -> dict[str, object]:
-    figures = [{**figure._asdict(), "isMet": figure.is_met} for figure in result.figures]
-    rows = [
-        {"name": row.name, "timesS": row.times_s, "medianS": row.median_s, "peakBytes": row.peak_bytes}
-        for row in result.rows.values()
-    ]
+    figures = [{**figure._asdict(), "is_met": figure.is_met} for figure in result.figures]
+    rows = [{**row._asdict(), "median_s": row.median_s} for row in result.rows.values()]
     return {"title": result.title, "note": result.note, "figures": figures, "rows": rows}
