@@ -295,3 +295,15 @@ def test_a_program_that_asks_for_a_locale_gets_one(jettison: Jettison) -> None:
     if Path("/usr/lib/locale/C.utf8").is_dir():
         assert "/usr/lib/locale/C.utf8/LC_CTYPE" in reasons
         assert "LANG=C.UTF-8" in json.loads(jettison("inspect", "sort"))[0]["Config"]["Env"]
+
+
+def test_a_folder_that_a_search_path_leads_through_is_kept(jettison: Jettison, tmp_path: Path) -> None:
+    """`$ORIGIN/plugins/../lib` needs the folder plugins, though nothing is taken from it."""
+    library = programs.build(tmp_path, "lib/libgreeting.so.1", programs.GREET, "-shared", "-fPIC", "-Wl,-soname,libgreeting.so.1")
+    (tmp_path / "plugins").mkdir()
+    program = programs.build(tmp_path, "greet", programs.CALLER, str(library), "-Wl,-rpath,$ORIGIN/plugins/../lib")
+
+    result = packed(jettison, str(program))
+
+    assert members(jettison, result)["/plugins"].isdir()
+    assert jettison("run", "greet") == "hello from a library\n"

@@ -175,7 +175,7 @@ def resolve(
         if found.node is None:
             missing[Missing(need.path, need.reason)] = None
             continue
-        for path in (*found.links, found.path):
+        for path in (*found.links, *found.left, found.path):
             _add(reasons, path, need.reason)
         if found.path in seen:
             continue

@@ -38,11 +38,13 @@ class Root(Protocol):
 
 
 class Resolved(NamedTuple):
-    """Where a path leads: the real path, what lies there (None if nothing), and the links passed on the way."""
+    """Where a path leads: the real path, what lies there (None if nothing), the links passed on the way, and the folders that
+    `..` led out of again."""
 
     path: str
     node: Node | None
     links: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 def normalise(path: str, base: str = "/") -> str:
@@ -70,12 +72,14 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
     todo = [part for part in reversed(path.split("/")) if part]
     done = ""
     links: list[str] = []
+    left: list[str] = []
     node = root.lstat("/")
     while todo:
         part = todo.pop()
         if part == ".":
             continue
         if part == "..":
+            left += [done] if done else []
             done = done.rpartition("/")[0]
             continue
         here = f"{done}/{part}"
@@ -90,9 +94,9 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
         else:
             done = here
             if node is None or (todo and node.kind != "dir"):
-                return Resolved(normalise("/".join([done, *reversed(todo)])), None, tuple(links))
+                return Resolved(normalise("/".join([done, *reversed(todo)])), None, tuple(links), tuple(left))
     final = done or "/"
-    return Resolved(final, root.lstat(final), tuple(links))
+    return Resolved(final, root.lstat(final), tuple(links), tuple(left))
 
 
 class DirectoryRoot:

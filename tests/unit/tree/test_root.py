@@ -74,6 +74,11 @@ def test_links_are_followed_inside_the_root(root: Root, path: str, real: str, li
         assert found.links == links
 
 
+def test_folders_that_are_left_again_are_told(root: Root) -> None:
+    """The kernel wants `/usr/bin` to be there before it goes up from it."""
+    assert resolve(root, "/bin/../bin/app").left == ("/usr/bin",)
+
+
 @pytest.mark.parametrize("path", ["/loop", "/a", "/loop/x"])
 def test_links_in_a_circle_are_an_error(root: Root, path: str) -> None:
     """As ELOOP, after 40 links."""
