@@ -9,13 +9,14 @@ from jettison.sandbox import syscalls
 from jettison.sandbox.operations import Bind, Tmpfs
 from jettison.sandbox.plan import Options
 from jettison.sandbox.supervise import NotStarted
-from jettison.verbs.run import Call, explain, run, store_path
+from jettison.verbs.run import Call, explain, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jettison.cli.flags import Values
+    from jettison.events import Reporter
 
 COMMAND = Command(
     "run",
@@ -69,18 +70,25 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
         values.text("name"),
         _options(values),
     )
-    store = store_path(values.text("store"))
+    store = values.text("store")
     if values.on("explain"):
         sys.stdout.write("\n".join(explain(call, store)) + "\n")
         return 0
     try:
-        status = run(call, store)
+        status = run(call, store, lambda: _reporter(values))
     except NotStarted as error:
         from jettison.cli.main import complain
 
         complain(error.message, error.hint)
         return error.exit_status
     os._exit(status)  # nothing is open or buffered, and the interpreter's own way out takes 2 ms
+
+
+def _reporter(values: "Values") -> "Reporter":
+    """Steps for people alone: a program's stderr is its own."""
+    from jettison.cli.terminal import Terminal
+
+    return Terminal(values.on("quiet") or not sys.stderr.isatty(), values.on("verbose"))
 
 
 def _options(values: "Values") -> Options:

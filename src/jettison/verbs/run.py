@@ -14,7 +14,9 @@ from jettison.sandbox.supervise import supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from jettison.events import Reporter
 
 _FILE_LIMIT_BYTES = 1 << 20
 _LOCALHOST = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -47,13 +49,15 @@ class Call:
         self.options = options or Options()
 
 
-def run(call: Call, store: str) -> int:
-    """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder.
+def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | None" = None) -> int:
+    """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder, if not the usual one.
 
+    `make_reporter` is called where the image's layers have to be unpacked first.
     Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
     """
     _open_streams()
-    record, lock = _hold(store, call.image)
+    store = store_path(store)
+    record, lock = _hold(store, call.image, make_reporter)
     name = _claim(store, call.name) if call.name else -1
     try:
         process, options, place = _prepare(store, record, call)
@@ -64,8 +68,9 @@ def run(call: Call, store: str) -> int:
             os.close(name)
 
 
-def explain(call: Call, store: str) -> "list[str]":
+def explain(call: Call, store: str = "") -> "list[str]":
     """What `run` would do, step by step."""
+    store = store_path(store)
     record, lock = _hold(store, call.image)
     os.close(lock)
     return [operation.describe() for operation in plan(*_prepare(store, record, call))]
@@ -89,12 +94,12 @@ def _open_streams() -> None:
 # Finding
 
 
-def _hold(store: str, image: str) -> "tuple[Record, int]":
+def _hold(store: str, image: str, make_reporter: "Callable[[], Reporter] | None" = None) -> "tuple[Record, int]":
     """The image's record, and a descriptor whose shared lock keeps `prune` from the image's layers."""
     digits = _tagged(store, image)
     held = _open_record(store, digits) if digits else None
     if held is None:
-        held = _open_record(store, _unpack(store, image))
+        held = _open_record(store, _unpack(store, image, make_reporter))
     if held is None:
         raise HostError(f"image `{image}` was removed from the store while it was started")
     return held
@@ -131,14 +136,15 @@ def _open_record(store: str, digits: str) -> "tuple[Record, int] | None":
     return None
 
 
-def _unpack(store: str, image: str) -> str:
+def _unpack(store: str, image: str, make_reporter: "Callable[[], Reporter] | None") -> str:
     """The manifest's digest of an image whose layers are unpacked now."""
+    from jettison.events import SILENT
     from jettison.image.rootfs import prepare
     from jettison.image.store import open_store
 
     local = open_store(store)
     _, digest = local.resolve(image)
-    prepare(local, digest)
+    prepare(local, digest, make_reporter() if make_reporter else SILENT)
     return digest.hex
 
 
