@@ -85,6 +85,16 @@ def test_no_process_of_the_machine_can_be_looked_into(world: World) -> None:
     assert world.call("box", "sh", "-c", f"{script} 2>/dev/null; ls /proc/1/fd/* /proc/1/root/").stdout == ""
 
 
+def test_the_callers_command_line_is_not_seen(world: World) -> None:
+    """It names folders of the machine, and values of variables that the program may pass on to nobody."""
+    folder = world.folder("private")
+
+    seen = world.shell("cat /proc/*/cmdline | tr '\\0' ' '", "-v", f"{folder}:/v", "-e", "SECRET=value")
+
+    assert seen.startswith("init ")
+    assert "SECRET" not in seen and "private" not in seen and "jettison" not in seen
+
+
 @pytest.mark.parametrize("entrypoint", ["/proc/self/exe", "/exe", "/script", "/nested", "/unreadable", "/proc/1/exe"])
 def test_the_interpreter_cannot_be_executed(world: World, entrypoint: str) -> None:
     """An image whose program is a link to the runner itself, or a script of such an interpreter, is refused (CVE-2019-5736)."""

@@ -14,7 +14,7 @@ from jettison.closure.strings import is_for_people, named_paths
 from jettison.closure.why import Closure, Confidence, Missing, Need, Reason, Variable
 from jettison.errors import InvalidData
 from jettison.tree.node import Node
-from jettison.tree.root import Root
+from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as follow
 
 DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # docker's
@@ -175,7 +175,7 @@ def resolve(
         if found.node is None:
             missing[Missing(need.path, need.reason)] = None
             continue
-        for path in (*found.links, *found.left, found.path):
+        for path in _way(found):
             _add(reasons, path, need.reason)
         if found.path in seen:
             continue
@@ -206,6 +206,13 @@ def find_program(root: Root, name: str, search_path: Sequence[str] = DEFAULT_PAT
         if node is not None and node.kind == "file" and node.mode & 0o111:
             return candidate
     return ""
+
+
+def _way(found: Resolved) -> Iterable[str]:
+    """The links to a path, the path itself, and the folders left on the way that hold none of these."""
+    paths = (*found.links, found.path)
+    yield from paths
+    yield from (folder for folder in found.left if not any(within(path, (folder,)) for path in paths))
 
 
 def _add(reasons: dict[str, list[Reason]], path: str, reason: Reason) -> None:

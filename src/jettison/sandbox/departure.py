@@ -74,6 +74,16 @@ class Session(Operation):
             os.close(null)
 
 
+class CommandLine(Operation):
+    """Whoever looks at the init does not see what the caller typed: paths of the machine, and secrets after `-e`."""
+
+    def describe(self) -> str:
+        return "forget the caller's command line"
+
+    def execute(self, world: "World") -> None:
+        syscalls.set_command_line("init")
+
+
 class Hostname(Operation):
     """The world's own name."""
 

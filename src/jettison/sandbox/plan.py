@@ -2,6 +2,7 @@
 
 from jettison.sandbox import syscalls
 from jettison.sandbox.departure import (
+    CommandLine,
     Descriptors,
     Hostname,
     Identity,
@@ -118,6 +119,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Descriptors(),
         Identity(),
         Session(options.interactive or options.terminal),
+        CommandLine(),
         *([Hostname(options.hostname)] if options.hostname else []),
         # The image's files.
         Workspace(place.workspace),

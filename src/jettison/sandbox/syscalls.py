@@ -40,6 +40,7 @@ _LAST_CAPABILITY = 63
 _EINVAL = 22
 _AF_INET = 2
 _SOCK_DGRAM = 2
+_STAT_ARGUMENTS = (48, 49)  # proc_pid_stat(5): arg_start, arg_end
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _KEYCTL = {"x86_64": 250, "i686": 288, "armv7l": 311, "ppc64le": 271, "s390x": 280}
 _KEYCTL_GENERIC = 219  # aarch64, riscv64, loongarch64: include/uapi/asm-generic/unistd.h
@@ -204,6 +205,14 @@ def set_process(option: int, value: int) -> None:
     _call("prctl", option, value)
 
 
+def set_command_line(text: str) -> None:
+    """What others see as this process's command line: as much of `text` as the old one has room for."""
+    with open("/proc/self/stat", "rb", 0) as stream:
+        fields = stream.read().rpartition(b")")[2].split()
+    start, end = (int(fields[number - 3]) for number in _STAT_ARGUMENTS)  # what follows the name is field 3
+    _call("strncpy", start, text.encode(), end - start)  # fills up with NUL bytes
+
+
 def drop_bounding_capabilities() -> None:
     """Empty the bounding and the ambient set; wants CAP_SETPCAP, so it comes before a change of user."""
     for capability in range(_LAST_CAPABILITY + 1):
@@ -226,7 +235,8 @@ def new_session_keyring() -> None:
     """Leave the caller's session keyring behind. Where the kernel has none, there is nothing to leave."""
     number = _KEYCTL.get(os.uname().machine, _KEYCTL_GENERIC)
     try:
-        _call("syscall", number, _KEYCTL_JOIN_SESSION_KEYRING, None)
+        _call("syscall", number, _STAT_ARGUMENTS = (48, 49)  # proc_pid_stat(5): arg_start, arg_end
+_KEYCTL_JOIN_SESSION_KEYRING, None)
     except OSError:
         return
 

@@ -19,7 +19,7 @@ def names(options: Options) -> list[str]:
 def test_the_order_of_the_start() -> None:
     """Descriptors before anything of the image, settings before they are read-only, privileges last before the program."""
     assert names(Options()) == [
-        "Descriptors", "Identity", "Session",
+        "Descriptors", "Identity", "Session", "CommandLine",
         "Workspace", "OverlayRoot", "File", "Folder",
         "Proc", "NoUserNamespaces", "ReadOnly", "Masked", "Sys", "Masked", "Cgroups", "Dev", "Terminals", "DevFilesystem",
         "DevFilesystem",
