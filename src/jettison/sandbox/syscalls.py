@@ -235,8 +235,7 @@ def new_session_keyring() -> None:
     """Leave the caller's session keyring behind. Where the kernel has none, there is nothing to leave."""
     number = _KEYCTL.get(os.uname().machine, _KEYCTL_GENERIC)
     try:
-        _call("syscall", number, _STAT_ARGUMENTS = (48, 49)  # proc_pid_stat(5): arg_start, arg_end
-_KEYCTL_JOIN_SESSION_KEYRING, None)
+        _call("syscall", number, _KEYCTL_JOIN_SESSION_KEYRING, None)
     except OSError:
         return
 
