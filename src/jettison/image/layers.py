@@ -148,7 +148,7 @@ def _compressed(chunks: Iterator[bytearray], compression: Compression) -> Iterat
     if compression == "none":
         yield from chunks
         return
-    compress = _gzip_member if compression == "gzip" else _zstd_frame()
+    compress = _zeros_once(_gzip_member if compression == "gzip" else _zstd_frame())
     first = next(chunks)
     if len(first) < _CHUNK_BYTES:
         yield compress(first)
@@ -171,6 +171,20 @@ def _side_by_side(compress: Callable[[bytearray], bytes], first: bytearray, chun
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def _zeros_once(compress: Callable[[bytearray], bytes]) -> Callable[[bytearray], bytes]:
+    """`compress`, which does a whole chunk of zeros once: the holes of sparse files are many of them."""
+    zeros, compressed = bytes(_CHUNK_BYTES), b""
+
+    def compress_or_repeat(chunk: bytearray) -> bytes:
+        nonlocal compressed
+        if chunk[0] or chunk[-1] or chunk != zeros:
+            return compress(chunk)
+        compressed = compressed or compress(chunk)
+        return compressed
+
+    return compress_or_repeat
 
 
 def _gzip_member(chunk: bytearray) -> bytes:
