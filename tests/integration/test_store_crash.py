@@ -307,10 +307,10 @@ def test_a_container_keeps_what_it_uses(jettison: Jettison, archive: Path) -> No
 
 
 def test_a_reader_that_goes_away(jettison: Jettison, archive: Path) -> None:
-    """`jettison save app | head` leaves no error behind but the pipe's."""
+    """`jettison save -q app | head` leaves no error behind but the pipe's."""
     load(LocalStore(str(jettison.store)), io.BytesIO(archive.read_bytes()))
     shell = Peer(["sh", "-c"])
 
-    done = shell.call(f"JETTISON_HOME={jettison.store} {' '.join(jettison.command)} save app | head -c 1 | wc -c")
+    done = shell.call(f"JETTISON_HOME={jettison.store} {' '.join(jettison.command)} save -q app | head -c 1 | wc -c")
 
     assert (done.stdout.strip(), done.stderr) == ("1", "")
