@@ -79,7 +79,7 @@ def _is_whole(store: LocalStore, digest: Digest) -> bool:
         with store.open(digest) as stream:
             while data := stream.read(_READ_BYTES):
                 found.update(data)
-    except OSError:
+    except (JettisonError, OSError):
         return False
     return found.hexdigest() == digest.hex
 

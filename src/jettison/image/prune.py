@@ -14,6 +14,7 @@ from jettison.image.record import record_layers
 from jettison.image.rootfs import layer_names
 from jettison.image.store import LocalStore
 from jettison.oci.digest import Digest
+from jettison.tree.node import HostFile
 
 
 class Parts(NamedTuple):
@@ -114,7 +115,7 @@ def _remove_layer(store: LocalStore, name: str) -> int:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as stream:
+        with HostFile(path).open() as stream:
             return stream.read()
     except OSError:
         return b""

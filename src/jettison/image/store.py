@@ -25,6 +25,8 @@ from jettison.image.batch import BlobWriter
 from jettison.image.durable import create, locked, remove_tree, sync_folder, try_lock, unlink
 from jettison.oci.digest import Digest
 from jettison.oci.reference import Reference
+from jettison.tree.node import HostFile
+from jettison.tree.root import unreadable
 
 if TYPE_CHECKING:
     from jettison.image.image import Image
@@ -42,7 +44,6 @@ class LocalStore:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
-        self._is_ready = False
 
     # Blobs
 
@@ -69,11 +70,13 @@ class LocalStore:
                 batch.discard()
 
     def open(self, digest: Digest) -> BinaryIO:
-        """The blob's bytes, not verified. Errors: NotFound."""
+        """The blob's bytes, not verified. Errors: NotFound, HostError."""
         try:
-            return open(self.blob_path(digest), "rb")
+            return HostFile(self.blob_path(digest)).open()
         except FileNotFoundError as error:
             raise NotFound(f"no blob {digest} in the store `{self.path}`", "`jettison fsck` tells what is affected") from error
+        except OSError as error:
+            raise unreadable(self.blob_path(digest), error) from error
 
     def read(self, digest: Digest, limit_bytes: int = DOCUMENT_LIMIT_BYTES) -> bytes:
         """A small blob's bytes, verified. Errors: NotFound, InvalidData."""
@@ -232,8 +235,7 @@ class LocalStore:
 
     def _make_ready(self) -> None:
         """Make what is missing of the store's folders. Errors: HostError, UsageError where the folder is something else."""
-        if self._is_ready or all(os.path.exists(f"{self.path}/{part}") for part in _PARTS):
-            self._is_ready = True
+        if all(os.path.exists(f"{self.path}/{part}") for part in _PARTS):
             return
         _refuse_other_folder(self.path)
         try:
@@ -243,7 +245,6 @@ class LocalStore:
         except PermissionError as error:
             hint = "choose another with `--store DIR` or $JETTISON_HOME"
             raise HostError(f"cannot write to the store `{self.path}`: {error.strerror}", hint) from error
-        self._is_ready = True
 
     def write_index(self) -> None:
         """Derive index.json from tags/. Under its own lock, so that an older view never replaces a newer one."""
@@ -263,7 +264,7 @@ class LocalStore:
 
     def _read_tag(self, name: str) -> Digest | None:
         try:
-            with open(f"{self.path}/tags/{name}", "rb") as stream:
+            with HostFile(f"{self.path}/tags/{name}").open() as stream:
                 text = stream.read(100).decode("ascii", "replace").removesuffix("\n")
         except OSError:
             return None
