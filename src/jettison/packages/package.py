@@ -31,6 +31,7 @@ def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Packa
     return {path: Package(manager, *owner) for manager, read in _OWNERS.items() for path, owner in read(root, wanted).items()}
 
 
-def files(root: Root, package: Package) -> list[str]:
-    """The real paths that a package owns."""
-    return _FILES[package.manager](root, Owner(*package[1:]))
+def siblings(root: Root, path: str) -> frozenset[str]:
+    """The real paths that the package of the file at `path` owns; none where no package owns it."""
+    package = owners(root, [path]).get(path)
+    return frozenset(_FILES[package.manager](root, Owner(*package[1:]))) if package else frozenset()

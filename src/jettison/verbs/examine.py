@@ -13,9 +13,10 @@ from jettison.image.image import Image
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
 from jettison.oci.digest import Digest
-from jettison.packages.package import Package, owners
+from jettison.packages.package import Package, owners, siblings
 from jettison.tree.disk import read_tree
 from jettison.tree.root import Tree
+from jettison.tree.root import resolve as follow
 
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.preload")
 
@@ -78,4 +79,5 @@ def _closure(
         expected = [(item.path, item.detail) for item in made()]
         expected += [(path, "ld.so reads it") for path in _SYSTEM_FILES]
         seeds += [Need(path, Reason("rule", entry, detail)) for path, detail in expected if path in tree.nodes]
-    return resolve(tree, seeds, env)
+    own_files = siblings(tree, follow(tree, seeds[0].path).path) if seeds else frozenset[str]()
+    return resolve(tree, seeds, env, own_files=own_files)

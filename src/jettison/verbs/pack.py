@@ -20,7 +20,7 @@ from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.packages.package import files, owners
+from jettison.packages.package import owners, siblings
 from jettison.tree.node import made_dir
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
@@ -236,10 +236,7 @@ def _platform(plan: _Plan, found: Closure, facts: Facts) -> Platform:
 def _own_files(plan: _Plan) -> frozenset[str]:
     """What the program's own package owns; nothing for a program that keeps no path of the system."""
     path = follow(plan.root, plan.seeds[0].path).path
-    if plan.placement.image_path(path) != path:
-        return frozenset()
-    package = owners(plan.root, [path]).get(path)
-    return frozenset(files(plan.root, package)) if package else frozenset()
+    return siblings(plan.root, path) if plan.placement.image_path(path) == path else frozenset()
 
 
 def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jettison.closure.resolve import resolve
 from jettison.closure.strings import is_for_people, named_paths
 from jettison.closure.why import Need, Reason
-from jettison.packages.package import files, owners
+from jettison.packages.package import siblings
 from jettison.tree.node import made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Tree
 
@@ -54,10 +54,9 @@ def test_a_programs_own_package_brings_what_it_names(require: Callable[[str], st
     """Perl names its library folders, and its package brings the modules in them, with the reason."""
     root = DirectoryRoot()
     perl = require("perl")
-    package = owners(root, [perl])[perl]
     entry = [Need(perl, Reason("entry", "", "the program"))]
 
-    closure = resolve(root, entry, own_files=frozenset(files(root, package)))
+    closure = resolve(root, entry, own_files=siblings(root, perl))
 
     strict = next(path for path in closure.reasons if path.endswith("/strict.pm"))
     assert (closure.reasons[strict][0].kind, closure.reasons[strict][0].by) == ("string", perl)
