@@ -6,7 +6,8 @@ from typing import BinaryIO
 from jettison.errors import NotFound
 from jettison.events import SILENT, Reporter
 from jettison.image.batch import Batch
-from jettison.image.intake import ArchiveSource, FolderSource, Loaded, take_images
+from jettison.image.intake import Loaded, take_images
+from jettison.image.source import ArchiveSource, FolderSource
 from jettison.image.store import LocalStore
 
 
