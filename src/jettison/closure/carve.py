@@ -60,7 +60,8 @@ def settle(
     if lost and cache.PATH not in nodes:
         nodes[cache.PATH] = _cache(root, lost, facts)
         _add_folders(nodes, root, cache.PATH, cache.PATH)
-        seeds = (*seeds, Need(cache.PATH, Reason("rule", placement.image_path(seeds[0].path), _CACHE_REASON)))
+        entry = follow(Tree(nodes), given.placement.image_path(seeds[0].path)).path
+        seeds = (*seeds, Need(cache.PATH, Reason("rule", entry, _CACHE_REASON)))
         closure = _resolve(nodes, seeds, given)
     return Carved(nodes, closure)
 

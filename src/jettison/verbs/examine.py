@@ -75,7 +75,7 @@ def _closure(
     commands: list[tuple[str, ...]] = [(program,) for program in programs] or ([tuple(argv)] if argv else [])
     seeds = [need for command in commands for need in entries(tree, command, search_path, folder)]
     if seeds:
-        entry = seeds[0].path
+        entry = follow(tree, seeds[0].path).path
         expected = [(item.path, item.detail) for item in made()]
         expected += [(path, "ld.so reads it") for path in _SYSTEM_FILES]
         seeds += [Need(path, Reason("rule", entry, detail)) for path, detail in expected if path in tree.nodes]

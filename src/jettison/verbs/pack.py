@@ -186,11 +186,12 @@ def _describe(item: Missing) -> str:
 def _with_made(recipe: Recipe, plan: _Plan, carved: Carved) -> tuple[Tree, Closure]:
     """Add what every program expects, each thing with its reason, where the closure has not brought its own."""
     nodes, reasons = dict(carved.nodes), dict(carved.closure.reasons)
+    entry = follow(Tree(nodes), plan.entry).path
     for item in () if recipe.bare else made():
         path = follow(Tree(nodes), item.path).path
         if path not in nodes:
             nodes[path] = item.node
-            reasons[path] = (Reason("rule", plan.entry, item.detail),)
+            reasons[path] = (Reason("rule", entry, item.detail),)
     for path in list(nodes):
         for folder in parents(path)[1:]:
             nodes.setdefault(folder, made_dir())
