@@ -121,6 +121,8 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
     """What the rules bring that this file sets off."""
     program = None if subject.is_loaded else subject.read_elf(subject.path)
     symbols = frozenset[str]()
+    if program is not None and not program.is_dynamic:
+        return  # a static program loads nothing that a rule could be for
     if program is not None and program.interpreter:
         symbols = subject.facts.imported_symbols(subject.root, subject.path)
     for rule in rules():

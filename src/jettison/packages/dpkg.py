@@ -1,6 +1,5 @@
 """dpkg's database: `status` and the lists of files, as dpkg-query(1) reads them."""
 
-import re
 from collections.abc import Collection, Iterator
 
 from jettison.errors import HostError
@@ -26,7 +25,7 @@ def files(root: Root, package: Owner) -> list[str]:
     """The real paths that a package owns, folders too, in its list's order."""
     real_names = _Real(root)
     names = set(root.listdir(f"{_FOLDER}/info"))
-    return [real_names.of(path) for path in _list(root, package, names)]
+    return [real_names.of(path) for path in _paths(_lines(root, package, names))]
 
 
 def installed(root: Root) -> list[Owner]:
@@ -70,22 +69,24 @@ class _Real:
 def _owned(root: Root, wanted: set[str] | None) -> Iterator[tuple[Owner, str]]:
     names = set(root.listdir(f"{_FOLDER}/info"))
     for package in installed(root):
-        listed = _list(root, package, names)
-        yield from ((package, path) for path in (listed if wanted is None else wanted.intersection(listed)))
+        lines = _lines(root, package, names)
+        yield from ((package, path) for path in (_paths(lines) if wanted is None else wanted.intersection(lines)))
 
 
-def _list(root: Root, package: Owner, names: set[str]) -> list[str]:
+def _lines(root: Root, package: Owner, names: set[str]) -> list[str]:
     for name in (f"{package.name}.list", f"{package.name}:{package.architecture}.list"):  # the second is Multi-Arch: same
         if name in names:
-            text = _read(root, f"{_FOLDER}/info/{name}")
-            return [line for line in text.split("\n") if line.startswith("/") and line != "/."]
+            return _read(root, f"{_FOLDER}/info/{name}").split("\n")
     return []
+
+
+def _paths(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("/") and line != "/."]
 
 
 def _field(paragraph: str, key: str) -> str:
     """A field of one line; empty where there is none."""
-    match = re.search(rf"^{key}: *(.*)$", paragraph, re.MULTILINE)
-    return match[1] if match else ""
+    return f"\n{paragraph}".partition(f"\n{key}:")[2].partition("\n")[0].strip()
 
 
 def _read(root: Root, path: str) -> str:
