@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import engines, inputs, programs
+from bench.engines import INSTALLED
 from bench.measure import Measured, Row, side_by_side
 
-INSTALLED = Path(sys.executable).parent / "jettison"
 USER = 12021  # nobody in particular
 KIB, MIB = 1 << 10, 1 << 20
 SCRATCH = 'FROM scratch\nCOPY hello /hello\nENTRYPOINT ["/hello"]\n'
@@ -70,7 +70,7 @@ def run_hello(bench: Bench) -> Result:
     bundle = engines.runc_bundle(bench.folder, hello)
     podman = engines.podman(bench.folder)
     user_python, user_env = _for_ordinary_user(bench, hello)
-    engines.call([str(INSTALLED)], "pack", str(hello), "-t", "hello", env=dict(bench.env))
+    engines.call([INSTALLED], "pack", str(hello), "-t", "hello", env=dict(bench.env))
     engines.call(podman, "build", "--isolation", "chroot", "--tag", "hello", str(context))
     runc = [engines.tool("runc"), "--root", str(bench.folder / "runc"), "run", "--bundle", str(bundle), "hello"]
     bwrap = [engines.tool("bwrap"), "--unshare-all", "--ro-bind", str(bundle / "rootfs"), "/", "--proc", "/proc", "--dev", "/dev"]
@@ -78,11 +78,11 @@ def run_hello(bench: Bench) -> Result:
     with engines.docker(bench.folder) as docker:
         engines.call(docker, "build", "--tag", "hello", str(context), env={**os.environ, "DOCKER_BUILDKIT": "0"})
         rows = [
-            Row("jettison run --network none", [[str(INSTALLED), "run", *without_network]], bench.env, stdout="hello\n"),
+            Row("jettison run --network none", [[INSTALLED, "run", *without_network]], bench.env, stdout="hello\n"),
             Row("runc run", [runc], stdout="hello\n"),
             Row("podman --runtime runc run --rm --network none", [[*podman, "run", "--rm", *without_network]], stdout="hello\n"),
             Row("docker run --rm --network none", [[*docker, "run", "--rm", *without_network]], stdout="hello\n"),
-            Row("jettison run", [[str(INSTALLED), "run", "hello"]], bench.env, stdout="hello\n"),
+            Row("jettison run", [[INSTALLED, "run", "hello"]], bench.env, stdout="hello\n"),
             Row(
                 "jettison run --network none, ordinary user",
                 [[*user_python, "run", *without_network]],
@@ -109,7 +109,7 @@ def pack_hello(bench: Bench) -> Result:
     hello = inputs.c_hello(bench.folder)
     context = _context(bench, hello)
     buildah = [*engines.buildah(bench.folder), "bud", "--isolation", "chroot", "--no-cache", "--tag", "hello", str(context)]
-    pack = [[str(INSTALLED), "pack", str(hello), "-t", "hello"]]
+    pack = [[INSTALLED, "pack", str(hello), "-t", "hello"]]
     with engines.docker(bench.folder) as docker:
         build = [*docker, "build", "--no-cache", "--quiet", "--tag", "hello", str(context)]
         rows = [
@@ -136,7 +136,7 @@ def big_tree(bench: Bench) -> Result:
     buildah, layout = engines.buildah(bench.folder), bench.folder / "layout"
     bud = [*buildah, "bud", "--isolation", "chroot", "--no-cache", "--tag", "tree", str(context)]
     push = [*buildah, "push", "localhost/tree", f"oci:{layout}:tree"]
-    pack = [[str(INSTALLED), "pack", str(hello), "--include", str(tree), "-t", "tree"]]
+    pack = [[INSTALLED, "pack", str(hello), "--include", str(tree), "-t", "tree"]]
 
     def without_peers_images() -> None:
         engines.call(buildah, "rmi", "--all", "--force")
@@ -166,7 +166,7 @@ def sizes(bench: Bench) -> Result:
     figures = []
     for program in (inputs.c_hello(bench.folder), inputs.go_hello(bench.folder)):
         for flags, most_kib in ((["--bare"], 4), ([], 16)):
-            engines.call([str(INSTALLED)], "pack", str(program), "-t", "size", *flags, env=dict(bench.env))
+            engines.call([INSTALLED], "pack", str(program), "-t", "size", *flags, env=dict(bench.env))
             more_kib = (_layers_bytes(bench.store) - program.stat().st_size) / KIB
             figures.append(
                 Figure(f"{' '.join(['jettison pack', program.name, *flags])}: layer − binary", more_kib, most_kib, " KiB")
@@ -214,7 +214,8 @@ def _for_ordinary_user(bench: Bench, hello: Path) -> tuple[list[str], dict[str, 
     for package in ("jettison", "deflate", "zstandard"):
         shutil.copytree(Path(__import__(package).__file__ or "").parent, library / package)
     command = folder / "bin" / "jettison"
-    command.write_text(INSTALLED.read_text().replace(INSTALLED.read_text().partition("\n")[0], f"#!{folder}/bin/python3", 1))
+    _, _, program = Path(INSTALLED).read_text().partition("\n")
+    command.write_text(f"#!{folder}/bin/python3\n{program}")
     command.chmod(0o755)
     engines.call([f"{folder}/bin/python3", "-m", "compileall", "-q", str(library)])
     home = bench.folder / "home"

@@ -4,10 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+INSTALLED = os.environ.get("JETTISON_COMMAND", str(Path(sys.executable).parent / "jettison"))
 
 
 def tool(name: str) -> str:

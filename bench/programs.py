@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.cause import cause_of
+from bench.engines import INSTALLED
 
 FOLDERS = ("/usr/bin", "/usr/sbin")
 LEAST_PROGRAMS = 600
@@ -34,7 +35,6 @@ INSIDE_HOME = "/root"
 MORE_PACKAGES = "coreutils binutils gcc llvm ffmpeg imagemagick postgresql samba qemu-user texlive-binaries git gnupg"
 
 RESULTS = Path(__file__).parent / "results"
-INSTALLED = str(Path(sys.executable).parent / "jettison")
 
 
 class Answer(NamedTuple):
