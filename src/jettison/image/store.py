@@ -242,7 +242,7 @@ class LocalStore:
             for folder in (self.path, *(f"{self.path}/{part}" for part in _PARTS[:-1])):
                 _make_folder(folder)
             self.replace(f"{self.path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        except PermissionError as error:
+        except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
             hint = "choose another with `--store DIR` or $JETTISON_HOME"
             raise HostError(f"cannot write to the store `{self.path}`: {error.strerror}", hint) from error
 

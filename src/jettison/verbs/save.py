@@ -5,7 +5,7 @@ import stat
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from jettison.errors import UsageError
+from jettison.errors import NotFound, UsageError
 from jettison.image.archive import Format, Named, write_archive, write_folder
 from jettison.image.store import LocalStore
 
@@ -51,6 +51,8 @@ def _is_special(path: str) -> bool:
 
 def _write_file(path: str, store: LocalStore, images: list[Named], format: Format) -> None:
     path = os.path.realpath(path)
+    if not os.path.isdir(os.path.dirname(path)):
+        raise NotFound(f"no folder `{os.path.dirname(path)}` for the archive")
     temporary = f"{path}.{os.urandom(4).hex()}"
     try:
         with open(temporary, "xb") as stream:
