@@ -239,9 +239,11 @@ class LocalStore:
             return
         _refuse_other_folder(self.path)
         try:
-            for folder in (self.path, *(f"{self.path}/{part}" for part in _PARTS[:-1])):
-                _make_folder(folder)
-            self.replace(f"{self.path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+            _make_folder(self.path)
+            with locked(f"{self.path}/lock", fcntl.LOCK_SH):
+                for part in _PARTS[:-1]:
+                    _make_folder(f"{self.path}/{part}")
+                self.replace(f"{self.path}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
             hint = "choose another with `--store DIR` or $JETTISON_HOME"
             raise HostError(f"cannot write to the store `{self.path}`: {error.strerror}", hint) from error
@@ -322,7 +324,7 @@ def _refuse_other_folder(path: str) -> None:
 def _make_folder(path: str) -> None:
     """A folder of ours alone: layers hold setuid programs with their owners (CVE-2021-41091)."""
     if not os.path.isdir(path):
-        os.makedirs(path, 0o700)
+        os.makedirs(path, 0o700, exist_ok=True)
     os.chmod(path, 0o700)
 
 
