@@ -7,7 +7,6 @@ from jettison.errors import InvalidData
 from jettison.oci.documents import parse, serialise
 
 MEDIA_TYPE = "application/vnd.jettison.closure.v1+json"
-ANNOTATION = "org.jettison.closure"  # on the image's manifest: the digest of its closure document
 LIMIT_BYTES = 256 << 20
 
 

@@ -56,6 +56,15 @@ def cached_layer(
     return layer
 
 
+def forget_lost_layers(store: "LocalStore") -> None:
+    """Remove the notes of layers whose blobs are gone. Only while `cleaning`."""
+    folder = f"{store.path}/cache"
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        known = _read_note(f"{folder}/{name}")
+        if known is None or not store.has(known.descriptor.digest):
+            os.unlink(f"{folder}/{name}")
+
+
 def write_layer(
     nodes: Iterable[tuple[str, Node]],
     batch: "Batch",

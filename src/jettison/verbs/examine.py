@@ -10,9 +10,9 @@ from jettison.closure.resolve import DEFAULT_PATH, resolve
 from jettison.closure.system import made
 from jettison.closure.why import Closure, Need, Reason
 from jettison.image.image import Image
+from jettison.image.layout import closure_digest
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
-from jettison.oci.digest import Digest
 from jettison.packages.package import Package, owners, siblings
 from jettison.tree.disk import read_tree
 from jettison.tree.root import Tree
@@ -55,11 +55,8 @@ def examine(target: str, store: LocalStore, programs: Sequence[str] = ()) -> Exa
 
 def _recorded(store: LocalStore, image: Image) -> document.Document | None:
     """The closure that travels with the image, if it does."""
-    text = dict(image.manifest.annotations).get(document.ANNOTATION)
-    if text is None:
-        return None
-    digest = Digest.parse(text, f"annotation {document.ANNOTATION}")
-    if not store.has(digest):
+    digest = closure_digest(image.manifest)
+    if digest is None or not store.has(digest):
         return None
     return document.read(store.read(digest, document.LIMIT_BYTES), f"closure {digest}")
 

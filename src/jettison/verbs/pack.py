@@ -15,6 +15,7 @@ from jettison.errors import InvalidData, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.image import Image, assemble
 from jettison.image.layers import Compression, cached_layer
+from jettison.image.layout import CLOSURE
 from jettison.image.split import split
 from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
@@ -85,7 +86,7 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
             layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
             evidence = batch.put(document.write(document.Document(closure, _owners(plan, found))))
             config = _config(recipe, plan, found, _platform(plan, found, facts), len(layers))
-            image = assemble(config, layers, ((document.ANNOTATION, str(evidence)), *recipe.labels))
+            image = assemble(config, layers, ((CLOSURE, str(evidence)), *recipe.labels))
             batch.put(image.raw_config)
             batch.put(image.raw_manifest)
         store.tag(name, image.digest)

@@ -1,6 +1,7 @@
 """Everything that no name refers to is removed."""
 
 from jettison.events import SILENT, Reporter
+from jettison.image.layers import forget_lost_layers
 from jettison.image.prune import Swept, all_parts, named_parts, sweep, sweep_leftovers
 from jettison.image.store import LocalStore
 
@@ -21,5 +22,6 @@ def prune(store: LocalStore, reporter: Reporter = SILENT) -> Swept:
 def _prune(store: LocalStore) -> Swept:
     leftovers = sweep_leftovers(store)
     swept = sweep(store, all_parts(store).without(named_parts(store)))
+    forget_lost_layers(store)
     store.write_index()
     return swept._replace(freed_bytes=swept.freed_bytes + leftovers)

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from jettison.image.image import Layer
-from jettison.image.layers import COMPRESSIONS, Compression, cached_layer, write_layer
+from jettison.image.layers import COMPRESSIONS, Compression, cached_layer, forget_lost_layers, write_layer
 from jettison.image.store import LocalStore, open_store
 from jettison.tree.disk import read_tree
 from jettison.tree.node import Node, made_dir, made_file
@@ -124,6 +124,23 @@ def test_a_tree_that_was_just_written_is_not_remembered(local: LocalStore, tmp_p
         cached_layer(read_tree(str(tmp_path / "tree")).nodes, local, batch)
 
     assert not os.path.exists(f"{local.path}/cache")
+
+
+def test_a_note_of_a_lost_layer_is_forgotten(local: LocalStore, tmp_path: Path) -> None:
+    """A clean-up leaves no note that leads to nothing, and keeps those that lead to a layer."""
+    for name in ("kept", "lost"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "f").write_text(name)
+    time.sleep(0.15)
+    with local.batch() as batch:
+        layers = [cached_layer(read_tree(str(tmp_path / name)).nodes, local, batch) for name in ("kept", "lost")]
+    local.delete(layers[1].descriptor.digest)
+
+    with local.cleaning():
+        forget_lost_layers(local)
+
+    (note,) = os.listdir(f"{local.path}/cache")
+    assert str(layers[0].diff_id) in Path(local.path, "cache", note).read_text()
 
 
 def test_tarfile_agrees(local: LocalStore) -> None:
