@@ -10,6 +10,8 @@ from jettison.errors import InternalError
 from jettison.image.durable import create, sync_file, sync_folder, unlink
 from jettison.oci.digest import Digest
 
+_LARGE_BYTES = 4 << 20
+
 
 class Shelf(Protocol):
     """Where blobs are written and where they end up."""
@@ -34,6 +36,7 @@ class Batch:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._pending: dict[str, Blob] = {}
+        self._syncs: dict[str, _Sync] = {}
 
     def put(self, data: bytes) -> Digest:
         """Keep `data`."""
@@ -56,6 +59,8 @@ class Batch:
         try:
             yield writer
             self._pending[path] = Blob(writer.finish(), writer.size)
+            if writer.size >= _LARGE_BYTES:  # the disk works while the next blob is made
+                self._syncs[path] = _Sync(path)
         except BaseException:
             writer.close()
             unlink(path)
@@ -75,7 +80,7 @@ class Batch:
         """Sync every file, then give all of them their names, then sync the folder once."""
         missing = {path: blob for path, blob in self._pending.items() if not self._is_there(blob)}
         for path in missing:
-            sync_file(path)
+            self._syncs.pop(path).wait() if path in self._syncs else sync_file(path)
         for path, blob in missing.items():
             os.rename(path, self._shelf.blob_path(blob.digest))
         # Also where all were there: the process that renamed them may not have come to this line.
@@ -84,6 +89,9 @@ class Batch:
 
     def discard(self) -> None:
         """Remove what has not got its name."""
+        for sync in self._syncs.values():
+            with suppress(OSError):
+                sync.wait()
         for path in self._pending:
             unlink(path)
 
@@ -92,6 +100,30 @@ class Batch:
             return os.stat(self._shelf.blob_path(blob.digest)).st_size == blob.size
         except FileNotFoundError:
             return False
+
+
+class _Sync:
+    """A file's way to the disk, beside other work."""
+
+    def __init__(self, path: str) -> None:
+        from threading import Thread
+
+        self._path = path
+        self._error: OSError | None = None
+        self._thread = Thread(target=self._run)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Errors: OSError, of the sync itself: the kernel tells each failure once."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            sync_file(self._path)
+        except OSError as error:
+            self._error = error
 
 
 class BlobWriter:

@@ -30,7 +30,9 @@ COMPRESSIONS: tuple[Compression, ...] = ("gzip", "zstd", "none")
 _CHUNK_BYTES = 4 << 20
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflate, no flags, no time, no system
 _GZIP_LEVEL = 6
-_ZSTD_LEVEL = 9
+_PIECE_BYTES = 32 << 10
+_SAMPLE_BYTES = 4 << 10
+_ZSTD_LEVEL = 6
 _CLOCK_TICK_NS = 100_000_000  # ten times the coarsest tick of the kernel's file times
 
 
@@ -157,7 +159,7 @@ def _compressed(chunks: Iterator[bytearray], compression: Compression) -> Iterat
     if compression == "none":
         yield from chunks
         return
-    compress = _zeros_once(_gzip_member if compression == "gzip" else _zstd_frame())
+    compress = _zeros_once(_gzip_members if compression == "gzip" else _zstd_frame())
     first = next(chunks)
     if len(first) < _CHUNK_BYTES:
         yield compress(first)
@@ -196,11 +198,40 @@ def _zeros_once(compress: Callable[[bytearray], bytes]) -> Callable[[bytearray],
     return compress_or_repeat
 
 
-def _gzip_member(chunk: bytearray) -> bytes:
+def _gzip_members(chunk: bytearray) -> bytes:
+    """A chunk as gzip members: what is dense already, as archives and pictures are, is stored; it would take most of the time."""
+    with memoryview(chunk) as view:
+        return b"".join(_gzip_member(view[start:end], is_dense) for start, end, is_dense in _runs(view))
+
+
+def _gzip_member(data: memoryview, is_dense: bool) -> bytes:
     import deflate
 
-    body = bytes(deflate.deflate_compress(chunk, _GZIP_LEVEL))
-    return b"".join((_GZIP_HEADER, body, struct.pack("<II", zlib.crc32(chunk), len(chunk))))
+    body = bytes(deflate.deflate_compress(data, 0 if is_dense else _GZIP_LEVEL))
+    return b"".join((_GZIP_HEADER, body, struct.pack("<II", zlib.crc32(data), len(data))))
+
+
+def _runs(view: memoryview) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, is dense) of the runs of pieces of one kind; a dense run has two pieces at least."""
+    looks = [_is_dense(view[start : start + _PIECE_BYTES]) for start in range(0, len(view), _PIECE_BYTES)]
+    around = zip(looks, [False, *looks], [*looks[1:], False], strict=False)
+    kinds = [is_dense and (before or after) for is_dense, before, after in around]
+    begin = 0
+    for number, (kind, following) in enumerate(zip(kinds, [*kinds[1:], None], strict=True), 1):
+        if kind != following:
+            end = min(len(view), number * _PIECE_BYTES)
+            yield begin, end, kind
+            begin = end
+
+
+def _is_dense(piece: memoryview) -> bool:
+    """Whether the middle of a piece does not become shorter."""
+    import deflate
+
+    if len(piece) < _PIECE_BYTES:
+        return False
+    sample = piece[_PIECE_BYTES // 2 :][:_SAMPLE_BYTES]
+    return len(deflate.deflate_compress(sample, 1)) > _SAMPLE_BYTES - _SAMPLE_BYTES // 32
 
 
 def _zstd_frame() -> Callable[[bytearray], bytes]:

@@ -149,3 +149,14 @@ def test_tarfile_agrees(local: LocalStore) -> None:
         found = {f"/{member.name}": member.size for member in archive}
 
     assert found == {path: node.size for path, node in NODES.items()}
+
+
+def test_dense_files_among_others_are_stored_and_all_come_back(local: LocalStore) -> None:
+    """Noise is not made longer, text beside it is made shorter, and the whole is the tar stream."""
+    noise, text = os.urandom(300_000), b"some words and more words, " * 12_000
+    nodes = {f"/{number}": made_file(noise if number % 2 else text) for number in range(8)}
+
+    _, blob = written(local, nodes)
+
+    assert gzip.decompress(blob) == tar(nodes.items())
+    assert len(blob) < 4 * len(noise) + 4 * len(text) // 5
