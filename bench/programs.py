@@ -32,7 +32,7 @@ WORKERS = 2
 PRUNE_EVERY = 20
 TIMEOUT_S = 10.0
 INSIDE_HOME = "/root"
-MORE_PACKAGES = "ffmpeg gcc ghostscript git gnupg graphviz hdf5-tools llvm mariadb-client nmap poppler-utils qemu-user subversion valgrind webp"
+MORE_PACKAGES = "ffmpeg gcc ghostscript git gnupg graphviz hdf5-tools llvm mariadb-client nmap poppler-utils qemu-user webp"
 
 RESULTS = Path(__file__).parent / "results"
 
