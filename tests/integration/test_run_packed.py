@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peers import Jettison
+from peers import Jettison, call
 
 
 @pytest.fixture
@@ -66,3 +66,13 @@ except Exception as error:
     done = subprocess.run([sys.executable, "-c", program, packed.store], capture_output=True, text=True, check=True)
 
     assert done.stdout == "9 0\nUsageError\n"
+
+
+def test_root_of_a_small_user_namespace_unpacks_as_an_ordinary_user(jettison: Jettison, require: Callable[[str], str]) -> None:
+    """`unshare -Ur` maps one user: the owners are left out, and the image is weighed all the same."""
+    jettison("pack", "-q", "-t", "ls", "/bin/ls")
+
+    done = call([require("unshare"), "-Ur", *jettison.command, "--store", str(jettison.store), "weigh", "ls"])
+
+    assert done.returncode == 0, done.stderr
+    assert "tare        0 B" in done.stdout

@@ -11,13 +11,13 @@ from jettison.tree.node import Node
 from jettison.tree.root import normalise
 
 # hier(7): the folders whose paths mean the same on every machine.
-_SYSTEM = tuple(f"/{name}" for name in "bin etc gnu lib lib32 lib64 libx32 nix opt sbin srv usr var".split())
+_SYSTEM = frozenset("bin etc gnu lib lib32 lib64 libx32 nix opt sbin srv usr var".split())
 _PRIVATE = ("/var/tmp", "/var/folders")
 
 
 def is_system(path: str) -> bool:
     """Whether a path means the same on every machine."""
-    return within(path, _SYSTEM) and not within(path, _PRIVATE)
+    return path.split("/", 2)[1] in _SYSTEM and not within(path, _PRIVATE)
 
 
 def within(path: str, folders: tuple[str, ...]) -> bool:
@@ -40,6 +40,8 @@ class Placement(NamedTuple):
                 return normalise(target + path[len(source) :])
         if not self.folder or is_system(path) or path in self.absolute:
             return path
+        if path.startswith(f"{self.folder}/"):
+            return path[len(self.folder) :]
         return normalise(posixpath.relpath(path, self.folder))
 
     def image_node(self, path: str, node: Node) -> Node:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jettison.closure import elf, linker, script
 from jettison.closure.elf import DlopenNote, Elf
 from jettison.closure.place import within
-from jettison.closure.rules import rules
+from jettison.closure.rules import rules_for
 from jettison.closure.strings import is_for_people, named_paths
 from jettison.closure.why import Closure, Confidence, Missing, Need, Reason, Variable
 from jettison.errors import InvalidData
@@ -125,12 +125,11 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
         return  # a static program loads nothing that a rule could be for
     if program is not None and program.interpreter:
         symbols = subject.facts.imported_symbols(subject.root, subject.path)
-    for rule in rules():
-        if rule.is_for(subject.path, symbols):
-            reason = Reason("rule", subject.path, f"{rule.name}: {rule.detail}")
-            paths = [path for path in rule.paths(subject.root, subject.path) if path != subject.path]
-            yield from (Need(path, reason) for path in paths)
-            yield from (Variable(name, value, reason) for name, value in rule.env if paths)
+    for rule in rules_for(subject.path, symbols):
+        reason = Reason("rule", subject.path, f"{rule.name}: {rule.detail}")
+        paths = [path for path in rule.paths(subject.root, subject.path) if path != subject.path]
+        yield from (Need(path, reason) for path in paths)
+        yield from (Variable(name, value, reason) for name, value in rule.env if paths)
 
 
 def string_needs(subject: Subject) -> Iterable[Finding]:

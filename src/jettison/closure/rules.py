@@ -5,8 +5,9 @@ program.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -58,6 +59,19 @@ def rules() -> tuple[Rule, ...]:
         with open(os.path.join(folder, name), "rb") as file:
             found += [parse(rule, value) for rule, value in tomllib.load(file).items()]
     return tuple(found)
+
+
+def rules_for(path: str, symbols: frozenset[str]) -> list[Rule]:
+    """The rules that a file with this path, a program that imports these symbols, sets off."""
+    if not symbols and not _any_file().fullmatch(path.rpartition("/")[2]):
+        return []
+    return [rule for rule in rules() if rule.is_for(path, symbols)]
+
+
+@cache
+def _any_file() -> "re.Pattern[str]":
+    """All file patterns of all rules as one, which most of the many files of a closure do not match."""
+    return re.compile("|".join(translate(pattern) for rule in rules() for pattern in rule.files))
 
 
 def parse(name: str, value: dict[str, Any]) -> Rule:

@@ -145,8 +145,7 @@ class Unpacker:
 
     def _describe_open(self, descriptor: int, node: Node, path: str) -> None:
         """Owner first: a change of owner takes setuid bits and capabilities away."""
-        if self._is_root:
-            os.fchown(descriptor, node.uid, node.gid)
+        self._give(lambda: os.fchown(descriptor, node.uid, node.gid))
         for name, value in node.xattrs:
             self._keep(name, path, lambda name=name, value=value: os.setxattr(descriptor, name, value))  # type: ignore[misc]
         drops = _SETID if node.kind == "file" and not self._is_root else 0
@@ -155,11 +154,22 @@ class Unpacker:
 
     def _describe(self, parent: int, name: str, path: str, node: Node) -> None:
         """The same for what cannot be opened: links, devices, FIFOs. They have no `user.` attributes (xattr(7))."""
-        if self._is_root:
-            os.chown(name, node.uid, node.gid, dir_fd=parent, follow_symlinks=False)
+        self._give(lambda: os.chown(name, node.uid, node.gid, dir_fd=parent, follow_symlinks=False))
         if node.kind != "symlink":
             os.chmod(name, node.mode, dir_fd=parent)
         os.utime(name, (node.mtime, node.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _give(self, change_owner: Callable[[], None]) -> None:
+        """Root of a user namespace that has not all users goes on as an ordinary user."""
+        if not self._is_root:
+            return
+        try:
+            change_owner()
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EPERM):
+                raise
+            self._is_root = False
+            self._tell("owners", "the owners of files are left out: this user namespace has not all of them")
 
     def _keep(self, name: str, path: str, action: Callable[[], None]) -> None:
         try:
