@@ -111,10 +111,11 @@ def pack_hello(bench: Bench) -> Result:
     buildah = [*engines.buildah(bench.folder), "bud", "--isolation", "chroot", "--no-cache", "--tag", "hello", str(context)]
     pack = [[INSTALLED, "pack", str(hello), "-t", "hello"]]
     with engines.docker(bench.folder) as docker:
-        build = [*docker, "build", "--no-cache", "--quiet", "--tag", "hello", str(context)]
+        build = [*docker, "build", "--no-cache", "--tag", "hello", str(context)]
         rows = [
             Row("jettison pack", pack, bench.env, bench.forget),
             Row("docker build --no-cache, BuildKit", [build], {**os.environ, "DOCKER_BUILDKIT": "1"}),
+            Row("docker build --no-cache --quiet, BuildKit", [[*build, "--quiet"]], {**os.environ, "DOCKER_BUILDKIT": "1"}),
             Row("docker build --no-cache, legacy", [build], {**os.environ, "DOCKER_BUILDKIT": "0"}),
             Row("buildah bud --no-cache", [buildah]),
             Row("jettison pack, again", pack, bench.env),
