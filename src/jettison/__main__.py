@@ -1,5 +1,6 @@
 """`python -m jettison`."""
 
-from jettison.cli.main import main
+from jettison.cli.main import start
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    start()

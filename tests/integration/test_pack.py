@@ -4,7 +4,9 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
 import tarfile
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -307,3 +309,36 @@ def test_a_folder_that_a_search_path_leads_through_is_kept(jettison: Jettison, t
 
     assert members(jettison, result)["/plugins"].isdir()
     assert jettison("run", "greet") == "hello from a library\n"
+
+
+def test_a_broken_library_among_included_files_is_shipped_as_it_is(jettison: Jettison, tmp_path: Path) -> None:
+    """What nothing starts need not be whole."""
+    program = programs.static_hello(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/broken.so").write_bytes(Path("/proc/self/exe").read_bytes()[:4000])
+
+    result = packed(jettison, f"--include={tmp_path}/data", str(program))
+
+    assert members(jettison, result)["/data/broken.so"].size == 4000
+
+
+def test_file_capabilities_travel(jettison: Jettison, tmp_path: Path, root: None, require: Callable[[str], str]) -> None:
+    """They are the program's own; owners and the user's attributes are not."""
+    program = programs.static_hello(tmp_path)
+    subprocess.run([require("setcap"), "cap_net_raw=p", str(program)], check=True)
+    os.setxattr(program, "user.note", b"mine")
+
+    headers = members(jettison, packed(jettison, str(program)))["/hello"].pax_headers
+
+    assert set(headers) == {"SCHILY.xattr.security.capability"}
+
+
+def test_a_name_in_a_strangers_file_cannot_forge_a_message(jettison: Jettison, tmp_path: Path) -> None:
+    """A line break in the name of a library stays on its line."""
+    program = programs.with_private_library(tmp_path)
+    program.write_bytes(program.read_bytes().replace(b"libgreeting.so.1", b"\nerror: you.so"[:16].ljust(16, b"x")))
+
+    done = jettison.call("pack", str(program))
+
+    assert done.returncode == 1
+    assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from jettison.closure import cache
+from jettison.closure.facts import Facts
 from jettison.closure.place import Placement, is_system, within
-from jettison.closure.resolve import Facts, resolve
+from jettison.closure.resolve import resolve
 from jettison.closure.why import Closure, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.node import Node, made_dir, made_file
 from jettison.tree.root import Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
 
+_LD_SO_CACHE = "/etc/ld.so.cache"
 _CACHE_REASON = "it names libraries in folders that ld.so does not search by itself"
 
 
@@ -57,17 +58,19 @@ def settle(
         nodes = carve(root, found, given.placement, excludes)
         closure = _resolve(nodes, seeds, given)
         lost = _lost(found, closure)
-    if lost and cache.PATH not in nodes:
-        nodes[cache.PATH] = _cache(root, lost, facts)
-        _add_folders(nodes, root, cache.PATH, cache.PATH)
+    if lost and _LD_SO_CACHE not in nodes:
+        nodes[_LD_SO_CACHE] = _cache(root, lost, facts)
+        _add_folders(nodes, root, _LD_SO_CACHE, _LD_SO_CACHE)
         entry = follow(Tree(nodes), given.placement.image_path(seeds[0].path)).path
-        seeds = (*seeds, Need(cache.PATH, Reason("rule", entry, _CACHE_REASON)))
+        seeds = (*seeds, Need(_LD_SO_CACHE, Reason("rule", entry, _CACHE_REASON)))
         closure = _resolve(nodes, seeds, given)
     return Carved(nodes, closure)
 
 
 def _cache(root: Root, libraries: dict[str, str], facts: Facts) -> Node:
     """An ld.so.cache of these libraries alone."""
+    from jettison.closure import cache
+
     read = {name: facts.elf(root, follow(root, path).path) for name, path in libraries.items()}
     known = {name: elf for name, elf in read.items() if elf is not None}
     entries = [(name, libraries[name], cache.flags_of(elf)) for name, elf in known.items()]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from jettison.closure import document
 from jettison.closure.carve import Carved, settle
+from jettison.closure.facts import Facts
 from jettison.closure.place import Placement, is_system, within
-from jettison.closure.resolve import DEFAULT_PATH, Facts, find_program, resolve
+from jettison.closure.resolve import DEFAULT_PATH, find_program, resolve
 from jettison.closure.system import made
 from jettison.closure.why import Closure, Missing, Need, Reason
 from jettison.errors import InvalidData, NotFound, UsageError
@@ -21,7 +22,6 @@ from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.packages.package import owners, siblings
 from jettison.tree.node import made_dir
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
@@ -181,7 +181,8 @@ def _refuse_missing(found: Closure, reporter: Reporter) -> None:
 def _describe(item: Missing) -> str:
     looked = f"; looked in {', '.join(item.looked_in)}" if item.looked_in else ""
     by = f"`{item.reason.by}` needs " if item.reason.by else ""
-    return f"{by}`{item.name}`, which is not there ({item.reason.detail}){looked}"
+    text = f"{by}`{item.name}`, which is not there ({item.reason.detail}){looked}"
+    return text.replace("\n", "\\n")  # a name of a stranger's file must not look like a line of ours
 
 
 def _with_made(recipe: Recipe, plan: _Plan, carved: Carved) -> tuple[Tree, Closure]:
@@ -238,7 +239,11 @@ def _platform(plan: _Plan, found: Closure, facts: Facts) -> Platform:
 def _own_files(plan: _Plan) -> frozenset[str]:
     """What the program's own package owns; nothing for a program that keeps no path of the system."""
     path = follow(plan.root, plan.seeds[0].path).path
-    return siblings(plan.root, path) if plan.placement.image_path(path) == path else frozenset()
+    if plan.placement.image_path(path) != path:
+        return frozenset()
+    from jettison.packages.package import siblings
+
+    return siblings(plan.root, path)
 
 
 def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
@@ -246,6 +251,8 @@ def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
     shipped = [path for path in found.reasons if plan.placement.image_path(path) == path]
     if not shipped:
         return {}
+    from jettison.packages.package import owners
+
     known = owners(plan.root, shipped)
     return {path: document.Owner(*known[path]) for path in shipped if path in known}
 

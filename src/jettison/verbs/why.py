@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jettison.closure.resolve import Facts
+from jettison.closure.facts import Facts
 from jettison.closure.why import Link, Reason
 from jettison.errors import InvalidData, NotFound
 from jettison.image.store import LocalStore

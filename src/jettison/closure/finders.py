@@ -1,0 +1,112 @@
+"""The finders: each reads one file and says what it needs. A new ecosystem is a new function in the list.
+
+A finder imports its reader when it has something to read: a static program starts none of them.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from jettison.closure.facts import Finder, Finding, Subject
+from jettison.closure.place import within
+from jettison.closure.why import Confidence, Missing, Need, Reason, Variable
+from jettison.errors import InvalidData
+from jettison.tree.root import resolve as follow
+
+if TYPE_CHECKING:
+    from jettison.closure.elf import DlopenNote
+    from jettison.closure.linker import Loaded, Loading
+
+
+def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
+    """The interpreter, and every library that ld.so would map, with the rule that finds it."""
+    program = subject.read_elf(subject.path)
+    if program is None or not (program.is_dynamic or program.interpreter) or subject.is_loaded:
+        return
+    if program.interpreter:
+        reason = Reason("interpreter", subject.path, f"PT_INTERP {program.interpreter}")
+        yield from _need_or_missing(subject, program.interpreter, reason)
+    from jettison.closure import linker
+
+    environment = linker.Environment(library_path=subject.library_path)
+    loading = linker.load(subject.root, subject.path, environment, subject.read_elf)
+    yield from _loaded(loading.objects, loading.again)
+    yield from loading.missing
+    yield from loading.problems
+    for item in (loading.program, *loading.objects):
+        for note in item.elf.dlopen:
+            if note.priority != "suggested":
+                yield from _noted_library(subject, loading, item.real, note)
+
+
+def script_needs(subject: Subject) -> Iterable[Need | Missing]:
+    """A script's interpreter, and the program that `env` starts."""
+    if subject.head.startswith(b"#!"):
+        from jettison.closure import script
+
+        needs, missing = script.needs(subject.root, subject.path, subject.head, subject.search_path)
+        yield from needs
+        yield from missing
+
+
+def rule_needs(subject: Subject) -> Iterable[Finding]:
+    """What the rules bring that this file sets off."""
+    program = None if subject.is_loaded else subject.read_elf(subject.path)
+    symbols = frozenset[str]()
+    if program is not None and not program.is_dynamic:
+        return  # a static program loads nothing that a rule could be for
+    if program is not None and program.interpreter:
+        symbols = subject.facts.imported_symbols(subject.root, subject.path)
+    from jettison.closure.rules import rules_for
+
+    for rule in rules_for(subject.path, symbols):
+        reason = Reason("rule", subject.path, f"{rule.name}: {rule.detail}")
+        paths = [path for path in rule.paths(subject.root, subject.path) if path != subject.path]
+        yield from (Need(path, reason) for path in paths)
+        yield from (Variable(name, value, reason) for name, value in rule.env if paths)
+
+
+def string_needs(subject: Subject) -> Iterable[Finding]:
+    """What the program's own package brings below the folders and files that the program, or a library of the package, names."""
+    if subject.path not in subject.own_files or subject.read_elf(subject.path) is None:
+        return
+    from jettison.closure.strings import is_for_people, named_paths
+
+    for name in named_paths(subject.root, subject.path):
+        reason = Reason("string", subject.path, f"`{name}` in its data, of its own package", "likely")
+        for path in subject.own_files:
+            if within(path, (name,)) and not is_for_people(path) and subject.root.lstat(path) is not None:
+                yield Need(path, reason)
+
+
+FINDERS: tuple[Finder, ...] = (elf_needs, script_needs, rule_needs, string_needs)
+
+
+def _need_or_missing(subject: Subject, path: str, reason: Reason) -> Iterable[Need | Missing]:
+    try:
+        found = follow(subject.root, path).node
+    except InvalidData:
+        found = None
+    yield Need(path, reason) if found is not None else Missing(path, reason)
+
+
+def _loaded(objects: "Iterable[Loaded]", again: "Iterable[Loaded]") -> Iterable[Need]:
+    for item in (*objects, *again):
+        yield Need(item.path, Reason("needed", item.by, f"{item.wanted_name} via {item.rule}"))
+
+
+def _noted_library(subject: Subject, loading: "Loading", by: str, note: "DlopenNote") -> Iterable[Need | Missing]:
+    """The first of a note's sonames that is there, with what it needs in turn."""
+    from jettison.closure import linker
+
+    detail = f".note.dlopen {note.priority}: {note.description or note.feature}"
+    for soname in note.sonames:
+        after = linker.dlopen(subject.root, loading, by, soname, subject.read_elf)
+        new = after.objects[len(loading.objects) :]
+        again = after.again[len(loading.again) :]
+        if new or again:
+            first = (*new, *again)[0]
+            yield Need(first.path, Reason("dlopen", by, f"{soname} via {first.rule}; {detail}"))
+            yield from _loaded(new[1:], again)
+            return
+    confidence: Confidence = "certain" if note.priority == "required" else "likely"
+    yield Missing(" or ".join(note.sonames), Reason("dlopen", by, detail, confidence))
