@@ -21,7 +21,7 @@ from jettison.oci.reference import Reference
 from jettison.tree.decompress import decompressed
 from jettison.tree.node import Content, HostFile, Node, made_dir, made_file
 from jettison.tree.root import open_content
-from jettison.tree.tar import END, entries, padding
+from jettison.tree.tar import stream as tar_stream
 
 Format = Literal["both", "oci-archive", "docker-archive", "oci-dir"]
 FORMATS: tuple[Format, ...] = ("both", "oci-archive", "docker-archive", "oci-dir")
@@ -41,13 +41,8 @@ class Named(NamedTuple):
 def write_archive(stream: BinaryIO, store: LocalStore, images: Iterable[Named], format: Format = "both") -> None:
     """Write one tar archive. Errors: NotFound for a missing blob, OSError."""
     nodes = [(path, node._replace(mtime=_MTIME)) for path, node in _files(store, list(images), format).items()]
-    for header, path, node in entries(nodes):
-        stream.write(header)
-        if node is not None:
-            with open_content(path, node) as file:
-                _copy(file, stream)
-            stream.write(padding(node.size))
-    stream.write(END)
+    for data in tar_stream(nodes):
+        stream.write(data)
 
 
 def write_folder(folder: str, store: LocalStore, images: Iterable[Named]) -> None:

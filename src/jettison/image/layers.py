@@ -18,8 +18,7 @@ from jettison.image.image import Layer
 from jettison.oci.digest import Digest
 from jettison.oci.manifest import OCI_LAYER, Descriptor
 from jettison.tree.node import HostFile, Node
-from jettison.tree.root import open_content
-from jettison.tree.tar import END, entries, padding, read_into
+from jettison.tree.tar import stream
 
 if TYPE_CHECKING:
     from jettison.image.store import Batch, LocalStore
@@ -32,6 +31,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflate, no flags, n
 _GZIP_LEVEL = 6
 _GZIP_LARGE_LEVEL = 4  # one percent larger, in two thirds of the time
 _LARGE_BYTES = 32 << 20
+_WORTH_A_NOTE_BYTES = 1 << 20
 _PIECE_BYTES = 32 << 10
 _SAMPLE_BYTES = 4 << 10
 _ZSTD_LEVEL = 6
@@ -53,7 +53,7 @@ def cached_layer(
     if known is not None and store.has(known.descriptor.digest):
         return known
     layer = write_layer(nodes.items(), batch, compression, reporter)
-    if _is_settled(nodes, started_ns):
+    if layer.descriptor.size >= _WORTH_A_NOTE_BYTES and _is_settled(nodes, started_ns):
         text = f"{layer.descriptor.media_type} {layer.descriptor.digest} {layer.descriptor.size} {layer.diff_id}\n"
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
         store.replace(note, text.encode())
@@ -114,41 +114,17 @@ def _read_note(path: str) -> Layer | None:
 
 def _chunks(nodes: Iterable[tuple[str, Node]], reporter: Reporter) -> Iterator[bytearray]:
     """The tar stream, cut into chunks of the same size; the last one is shorter."""
-    chunk, used, done = bytearray(_CHUNK_BYTES), 0, 0
-    for header, path, node in entries(nodes):
-        if used + len(header) > _CHUNK_BYTES:
-            header, used, chunk, full = _overflow(header, used, chunk)
-            yield full
-        chunk[used : used + len(header)] = header
-        used += len(header)
-        if node is None:
-            continue
-        left = node.size
-        with open_content(path, node) as file:
-            while left:
-                if used == _CHUNK_BYTES:
-                    yield chunk
-                    chunk, used = bytearray(_CHUNK_BYTES), 0
-                    done += _CHUNK_BYTES
-                    reporter.progress("packing", done, 0)
-                count = min(left, _CHUNK_BYTES - used)
-                with memoryview(chunk) as view:
-                    read_into(file, view[used : used + count], path)
-                used += count
-                left -= count
-        used += len(padding(node.size))  # chunks are whole blocks: the zeros are there already, and they fit
-    if used + len(END) > _CHUNK_BYTES:
-        yield chunk[:used]
-        used = 0
-        chunk = bytearray(_CHUNK_BYTES)
-    yield chunk[: used + len(END)]
-
-
-def _overflow(header: bytes, used: int, chunk: bytearray) -> tuple[bytes, int, bytearray, bytearray]:
-    """A header that crosses a chunk's end: what is left of it, and the chunk it filled."""
-    fits = _CHUNK_BYTES - used
-    chunk[used:] = header[:fits]
-    return header[fits:], 0, bytearray(_CHUNK_BYTES), chunk
+    chunk, done = bytearray(), 0
+    for data in stream(nodes):
+        room = _CHUNK_BYTES - len(chunk)
+        chunk += data[:room]
+        if len(data) >= room:
+            yield chunk
+            done += _CHUNK_BYTES
+            reporter.progress("packing", done, 0)
+            chunk = bytearray(data[room:])
+    if chunk:
+        yield chunk
 
 
 def _hashed(chunks: Iterator[bytearray], diff: "hashlib._Hash") -> Iterator[bytearray]:
@@ -175,7 +151,6 @@ def _compressed(chunks: Iterator[bytearray], compress: Callable[[bytearray], byt
     first = next(chunks)
     if len(first) < _CHUNK_BYTES:
         yield compress(first)
-        yield from map(compress, chunks)
         return
     yield from _side_by_side(compress, first, chunks)
 

@@ -5,7 +5,6 @@ sparse files are written as zeros: the tar-split of docker and podman cannot giv
 """
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
 
 from jettison.errors import HostError
 from jettison.tree.node import Kind, Node
@@ -13,6 +12,7 @@ from jettison.tree.root import open_content, unreadable
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
+_PIECE_BYTES = 1 << 20
 
 _TYPES: dict[Kind, bytes] = {"file": b"0", "symlink": b"2", "char": b"3", "block": b"4", "dir": b"5", "fifo": b"6"}
 _HARD_LINK = b"1"
@@ -46,29 +46,31 @@ def padding(size_bytes: int) -> bytes:
     return bytes(-size_bytes % BLOCK)
 
 
-def read_into(file: BinaryIO, view: memoryview, path: str) -> None:
-    """Fill `view` from `file`. Errors: HostError if the file ended early, that is, changed while it was read."""
-    while view:
-        try:
-            count = file.readinto(view)  # type: ignore[attr-defined]
-        except OSError as error:
-            raise unreadable(path, error) from error
-        if not count:
-            raise HostError(f"`{path}` became shorter while it was read", "pack again when nothing writes to it")
-        view = view[count:]
+def stream(nodes: Iterable[tuple[str, Node]]) -> Iterator[bytes]:
+    """The tar stream in pieces of at most a mebibyte.
 
-
-def tar(nodes: Iterable[tuple[str, Node]]) -> bytes:
-    """The whole tar stream in memory, for small trees."""
-    parts = []
+    Errors: HostError for a file that cannot be read, or became shorter than its node says while it was read.
+    """
     for header, path, node in entries(nodes):
-        parts.append(header)
+        yield header
         if node is not None:
-            data = bytearray(node.size)
-            with open_content(path, node) as file:
-                read_into(file, memoryview(data), path)
-            parts += [bytes(data), padding(node.size)]
-    return b"".join([*parts, END])
+            yield from _content(path, node)
+            yield padding(node.size)
+    yield END
+
+
+def _content(path: str, node: Node) -> Iterator[bytes]:
+    left = node.size
+    with open_content(path, node) as file:
+        while left:
+            try:
+                data = file.read(min(left, _PIECE_BYTES))
+            except OSError as error:
+                raise unreadable(path, error) from error
+            if not data:
+                raise HostError(f"`{path}` became shorter while it was read", "pack again when nothing writes to it")
+            left -= len(data)
+            yield data
 
 
 def _name(path: str) -> bytes:

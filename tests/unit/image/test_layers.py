@@ -6,6 +6,7 @@ import os
 import subprocess
 import tarfile
 import time
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jettison.image.layers import COMPRESSIONS, Compression, cached_layer, forge
 from jettison.image.store import LocalStore, open_store
 from jettison.tree.disk import read_tree
 from jettison.tree.node import Node, made_dir, made_file
-from jettison.tree.tar import tar
+from jettison.tree.tar import stream
 
 CHUNK = 4 << 20
 NODES = {
@@ -27,6 +28,11 @@ NODES = {
     "/d": made_dir(),
     **{f"/d/{number:04d}": made_file(bytes([number % 251]) * number) for number in range(600)},
 }
+
+
+def tar(nodes: Iterable[tuple[str, Node]]) -> bytes:
+    """The whole stream."""
+    return b"".join(stream(nodes))
 
 
 @pytest.fixture
@@ -96,7 +102,7 @@ def test_an_unchanged_tree_is_not_read_again(local: LocalStore, tmp_path: Path) 
     folder = tmp_path / "tree"
     folder.mkdir()
     for name in ("a", "b"):
-        (folder / name).write_bytes(b"first")
+        (folder / name).write_bytes(os.urandom(1 << 20))
         os.utime(folder / name, (1, 1))
 
     def layer() -> Layer:
@@ -107,7 +113,7 @@ def test_an_unchanged_tree_is_not_read_again(local: LocalStore, tmp_path: Path) 
     before = layer()
     notes = os.listdir(f"{local.path}/cache")
     again = layer()
-    (folder / "b").write_bytes(b"second")
+    (folder / "b").write_bytes(os.urandom(1 << 20))
     changed = layer()
 
     assert len(notes) == 1
@@ -118,7 +124,7 @@ def test_an_unchanged_tree_is_not_read_again(local: LocalStore, tmp_path: Path) 
 def test_a_tree_that_was_just_written_is_not_remembered(local: LocalStore, tmp_path: Path) -> None:
     """A change within the clock's tick would not show in its times."""
     (tmp_path / "tree").mkdir()
-    (tmp_path / "tree/a").write_bytes(b"now")
+    (tmp_path / "tree/a").write_bytes(os.urandom(2 << 20))
 
     with local.batch() as batch:
         cached_layer(read_tree(str(tmp_path / "tree")).nodes, local, batch)
@@ -130,7 +136,7 @@ def test_a_note_of_a_lost_layer_is_forgotten(local: LocalStore, tmp_path: Path) 
     """A clean-up leaves no note that leads to nothing, and keeps those that lead to a layer."""
     for name in ("kept", "lost"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "f").write_text(name)
+        (tmp_path / name / "f").write_bytes(os.urandom(2 << 20))
     time.sleep(0.15)
     with local.batch() as batch:
         layers = [cached_layer(read_tree(str(tmp_path / name)).nodes, local, batch) for name in ("kept", "lost")]

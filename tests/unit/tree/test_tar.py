@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,17 @@ from hypothesis import strategies as st
 from jettison.errors import HostError
 from jettison.tree.node import HostFile, Node, made_dir, made_file, made_symlink
 from jettison.tree.root import node_of, parents
-from jettison.tree.tar import tar
+from jettison.tree.tar import stream
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=120).filter(
     lambda name: name not in (".", "..") and len(name.encode()) < 250
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+
+
+def tar(nodes: Iterable[tuple[str, Node]]) -> bytes:
+    """The whole stream."""
+    return b"".join(stream(nodes))
 
 
 @given(st.dictionaries(PATHS, st.binary(max_size=2000), max_size=12))
