@@ -14,7 +14,6 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
 _HOST = rf"(?:{_DOMAIN}|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_DOMAIN_PATTERN = re.compile(_HOST)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _NAME_LIMIT = 255
 
@@ -54,7 +53,7 @@ class Reference(NamedTuple):
         domain, path = _split_domain(name)
         if path != path.lower():
             raise UsageError(f"`{text}` is not an image name: it must be lower case", f"try `{text.lower()}`")
-        if not _PATH.fullmatch(path) or not _DOMAIN_PATTERN.fullmatch(domain):
+        if not _PATH.fullmatch(path) or not (domain == DEFAULT_DOMAIN or re.fullmatch(_HOST, domain)):
             raise UsageError(f"`{text}` is not an image name", "a name is like `app`, `team/app:1.2` or `host:5000/app`")
         if len(domain) + 1 + len(path) > _NAME_LIMIT:
             raise UsageError(f"`{text:.40}…` is not an image name: it is longer than {_NAME_LIMIT} characters")
