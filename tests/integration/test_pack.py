@@ -342,3 +342,27 @@ def test_a_name_in_a_strangers_file_cannot_forge_a_message(jettison: Jettison, t
 
     assert done.returncode == 1
     assert sum(line.startswith("error:") for line in done.stderr.splitlines()) == 1
+
+
+def test_a_link_of_the_system_into_a_private_folder_leads_there_in_the_image(jettison: Jettison, tmp_path: Path) -> None:
+    """`/usr/bin/greet → /home/me/app/hello`: an absolute link must not end in nothing."""
+    root = tmp_path / "root"
+    programs.static_hello(root / "home/me/app")
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/greet").symlink_to("/home/me/app/hello")
+
+    packed(jettison, "--root", str(root), "greet")
+
+    assert jettison("run", "greet") == "hello\n"
+
+
+def test_what_the_kernel_would_not_execute_is_refused(jettison: Jettison, tmp_path: Path) -> None:
+    """A shell would run it, a container would not."""
+    script = tmp_path / "app"
+    script.write_text("echo hello\n")
+    script.chmod(0o755)
+
+    done = jettison.call("pack", str(script))
+
+    assert done.returncode == 1
+    assert "neither an ELF program nor a script" in done.stderr

@@ -76,6 +76,7 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
     facts = Facts()
     plan = _plan(recipe)
     own_files = _own_files(plan)
+    _refuse_other_formats(recipe, plan, facts)
     found = resolve(plan.root, plan.seeds, recipe.env, facts=facts, own_files=own_files)
     _refuse_missing(found, reporter)
     carved = settle(plan.root, found, plan.placement, plan.seeds, recipe.env, recipe.excludes, facts, own_files)
@@ -105,7 +106,7 @@ def _plan(recipe: Recipe) -> _Plan:
     moved = [(real, name)] if is_private else []
     moved += [(source, target) for source, target in includes if target]
     moved.sort(key=lambda pair: -len(pair[0]))  # a file that is placed by itself counts before the folder it lies in
-    placement = Placement(real.rpartition("/")[0] or "/" if is_machine else "", tuple(moved))
+    placement = Placement((real.rpartition("/")[0] or "/") if is_private else "", tuple(moved))
     seeds = [Need(real if is_private else program, Reason("entry", "", "the program that was packed"))]
     for source, _ in includes:
         seeds += _walk(root, source, f"--include {placement.image_path(source)}")
@@ -161,6 +162,14 @@ def _walk(root: Root, path: str, detail: str) -> list[Need]:
         if node.kind == "dir":
             todo.extend(f"{here.rstrip('/')}/{name}" for name in reversed(root.listdir(here)))
     return needs
+
+
+def _refuse_other_formats(recipe: Recipe, plan: _Plan, facts: Facts) -> None:
+    """execve(2) takes ELF files and scripts; a shell would guess further, a container's runtime does not."""
+    path, node, *_ = follow(plan.root, plan.seeds[0].path)
+    head = facts.head(plan.root, path, node) if node else b""
+    if not head.startswith((b"\x7fELF", b"#!")):
+        raise InvalidData(f"`{recipe.program}` is neither an ELF program nor a script with a `#!` line")
 
 
 def _refuse_missing(found: Closure, reporter: Reporter) -> None:

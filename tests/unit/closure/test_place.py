@@ -30,6 +30,14 @@ def test_a_whole_root_keeps_its_paths() -> None:
     assert Placement().image_path("/home/me/x") == "/home/me/x"
 
 
+def test_beside_a_program_of_the_system_private_paths_keep_their_names() -> None:
+    """Only what is included is placed: links and search paths name the rest."""
+    placement = Placement("", (("/data/www", "/www"),))
+
+    assert placement.image_path("/home/me/app/hello") == "/home/me/app/hello"
+    assert placement.image_path("/data/www/a") == "/www/a"
+
+
 def test_a_path_that_is_asked_for_absolutely_keeps_its_name() -> None:
     """A library that an absolute RPATH names stays where that says."""
     assert PLACEMENT._replace(absolute=frozenset({"/home/me/lib/l.so"})).image_path("/home/me/lib/l.so") == "/home/me/lib/l.so"
