@@ -1,5 +1,6 @@
 """Blobs on their way into a store: written, hashed, synced, and made visible together."""
 
+import _thread
 import hashlib
 import os
 from collections.abc import Container, Iterator
@@ -79,8 +80,11 @@ class Batch:
     def commit(self) -> None:
         """Sync every file, then give all of them their names, then sync the folder once."""
         missing = {path: blob for path, blob in self._pending.items() if not self._is_there(blob)}
+        for path in missing:  # side by side: a filesystem commits together what waits together
+            if path not in self._syncs:
+                self._syncs[path] = _Sync(path)
         for path in missing:
-            self._syncs.pop(path).wait() if path in self._syncs else sync_file(path)
+            self._syncs[path].wait()
         for path, blob in missing.items():
             os.rename(path, self._shelf.blob_path(blob.digest))
         # Also where all were there: the process that renamed them may not have come to this line.
@@ -106,24 +110,25 @@ class _Sync:
     """A file's way to the disk, beside other work."""
 
     def __init__(self, path: str) -> None:
-        from threading import Thread
-
         self._path = path
         self._error: OSError | None = None
-        self._thread = Thread(target=self._run)
-        self._thread.start()
+        self._is_working = _thread.allocate_lock()  # `threading` takes a millisecond to import
+        self._is_working.acquire()
+        _thread.start_new_thread(self._run, ())
 
     def wait(self) -> None:
         """Errors: OSError, of the sync itself: the kernel tells each failure once."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
+        with self._is_working:
+            if self._error is not None:
+                raise self._error
 
     def _run(self) -> None:
         try:
             sync_file(self._path)
         except OSError as error:
             self._error = error
+        finally:
+            self._is_working.release()
 
 
 class BlobWriter:

@@ -4,6 +4,7 @@ The stream is cut into chunks that are compressed on their own, side by side: as
 not depend on how many threads there are.
 """
 
+import _thread
 import hashlib
 import os
 import struct
@@ -28,8 +29,8 @@ COMPRESSIONS: tuple[Compression, ...] = ("gzip", "zstd", "none")
 
 _CHUNK_BYTES = 4 << 20
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # RFC 1952: deflate, no flags, no time, no system
-_GZIP_LEVEL = 6
-_GZIP_LARGE_LEVEL = 4  # one percent larger, in two thirds of the time
+_GZIP_LEVEL = 5  # level 6 is 0.3 percent smaller, and takes a fifth more time
+_GZIP_LARGE_LEVEL = 4
 _LARGE_BYTES = 32 << 20
 _WORTH_A_NOTE_BYTES = 1 << 20
 _WORTH_A_THREAD_BYTES = 256 << 10
@@ -161,15 +162,21 @@ def _in_two(compress: Callable[[bytearray], bytes], chunk: bytearray) -> Iterato
     if len(chunk) < _WORTH_A_THREAD_BYTES:
         yield compress(chunk)
         return
-    from threading import Thread
-
     middle = len(chunk) // 2
     second: list[bytes] = []
-    thread = Thread(target=lambda: second.append(compress(chunk[middle:])))
-    thread.start()
+    is_working = _thread.allocate_lock()  # `threading` takes a millisecond to import
+
+    def compress_second() -> None:
+        try:
+            second.append(compress(chunk[middle:]))
+        finally:
+            is_working.release()
+
+    is_working.acquire()
+    _thread.start_new_thread(compress_second, ())
     yield compress(chunk[:middle])
-    thread.join()
-    yield second[0]
+    with is_working:
+        yield second[0]
 
 
 def _side_by_side(compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]) -> Iterator[bytes]:
