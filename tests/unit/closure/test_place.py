@@ -43,7 +43,7 @@ def test_a_path_that_is_asked_for_absolutely_keeps_its_name() -> None:
     assert PLACEMENT._replace(absolute=frozenset({"/home/me/lib/l.so"})).image_path("/home/me/lib/l.so") == "/home/me/lib/l.so"
 
 
-@pytest.mark.parametrize("path", ["/tmp/x", "/home/me/x", "/root/x", "/var/tmp/x", "/usrlocal/x", "/work/bin/x"])
+@pytest.mark.parametrize("path", ["/tmp/x", "/home/me/x", "/root/x", "/var/tmp/x", "/usrlocal/x", "/data/bin/x"])
 def test_private_folders_are_not_the_systems(path: str) -> None:
     """Names that only begin like a system folder are not in it."""
     assert not is_system(path)
