@@ -6,7 +6,6 @@ from jettison.closure.why import Closure, Confidence, Missing, Reason, ReasonKin
 from jettison.errors import InvalidData
 from jettison.oci.documents import parse, serialise
 
-MEDIA_TYPE = "application/vnd.jettison.closure.v1+json"
 LIMIT_BYTES = 256 << 20
 
 

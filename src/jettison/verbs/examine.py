@@ -22,13 +22,12 @@ _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/e
 
 
 class Examined(NamedTuple):
-    """`name` as the user gave it; `packages`: path → its owner; `is_recorded`: the closure came with the image."""
+    """`name` as the user gave it; `packages`: path → its owner."""
 
     name: str
     tree: Tree
     closure: Closure
     packages: dict[str, Package]
-    is_recorded: bool = False
 
 
 def examine(target: str, store: LocalStore, programs: Sequence[str] = ()) -> Examined:
@@ -46,7 +45,7 @@ def examine(target: str, store: LocalStore, programs: Sequence[str] = ()) -> Exa
     recorded = None if programs else _recorded(store, image)
     if recorded is not None:
         packages = {path: Package(*owner) for path, owner in recorded.packages.items()}
-        return Examined(target, tree, recorded.closure, packages, is_recorded=True)
+        return Examined(target, tree, recorded.closure, packages)
     config = image.config
     argv = (*config.entrypoint, *config.cmd)
     closure = _closure(tree, programs, config.working_dir or "/", config.env, argv)
