@@ -1,10 +1,10 @@
 """`jettison doctor`."""
 
 import json
-import os
 import sys
 
 from jettison.cli.flags import Command, Flag, Values
+from jettison.cli.main import is_coloured
 from jettison.errors import UsageError
 from jettison.verbs.doctor import Finding, can_work, doctor
 from jettison.verbs.run import store_path
@@ -43,8 +43,7 @@ def _render(findings: list[Finding]) -> str:
 
 
 def _paint(state: str) -> str:
-    has_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\033[{_COLOURS[state]}m{state:7}\033[0m" if has_colour else f"{state:7}"
+    return f"\033[{_COLOURS[state]}m{state:7}\033[0m" if is_coloured(sys.stdout) else f"{state:7}"
 
 
 def _as_json(findings: list[Finding]) -> dict[str, object]:

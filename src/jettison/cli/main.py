@@ -10,7 +10,7 @@ from jettison.errors import JettisonError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
 # The verbs, in the order of the help. A verb's module is imported only when it is called.
 VERBS = {
@@ -116,7 +116,7 @@ def overview() -> str:
 
 def complain(message: str, hint: str = "") -> None:
     """Print an error, and the next move on its own line."""
-    red, cyan, end = ("\033[31m", "\033[36m", "\033[0m") if _coloured() else ("", "", "")
+    red, cyan, end = ("\033[31m", "\033[36m", "\033[0m") if is_coloured(sys.stderr) else ("", "", "")
     sys.stderr.write(f"{red}error{end}: {readable(message)}\n" + (f"{cyan}hint{end}: {readable(hint)}\n" if hint else ""))
     sys.stderr.flush()
 
@@ -126,8 +126,9 @@ def readable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
 
 
-def _coloured() -> bool:
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def is_coloured(stream: "TextIO") -> bool:
+    """Whether colours are seen, and wanted."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _host_hint(error: OSError) -> str:

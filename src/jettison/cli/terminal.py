@@ -1,12 +1,11 @@
 """What a person sees: a Reporter that writes to stderr."""
 
-import os
 import sys
 import time
 from typing import TextIO
 
 from jettison.cli.flags import Values
-from jettison.cli.main import readable
+from jettison.cli.main import is_coloured, readable
 
 
 class Terminal:
@@ -18,7 +17,7 @@ class Terminal:
         self._stream = stream
         self._started_s = time.monotonic()
         self._is_terminal = stream.isatty()
-        self._colour = self._is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._colour = is_coloured(stream)
         self._drawn = False
 
     def step(self, verb: str, subject: str, detail: str = "") -> None:

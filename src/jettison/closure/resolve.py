@@ -8,10 +8,11 @@ from jettison.closure.finders import FINDERS
 from jettison.closure.place import within
 from jettison.closure.why import Closure, Missing, Need, Reason, Variable
 from jettison.errors import InvalidData
+from jettison.oci import process
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
 
-DEFAULT_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # docker's
+DEFAULT_PATH = tuple(process.DEFAULT_PATH.split(":"))
 
 
 def resolve(

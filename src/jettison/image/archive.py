@@ -19,7 +19,7 @@ from jettison.oci.documents import serialise
 from jettison.oci.manifest import LAYER_COMPRESSIONS
 from jettison.oci.reference import Reference
 from jettison.tree.decompress import decompressed
-from jettison.tree.node import Content, HostFile, Node, made_dir, made_file
+from jettison.tree.node import MADE_S, Content, HostFile, Node, made_dir, made_file
 from jettison.tree.root import open_content
 from jettison.tree.tar import stream as tar_stream
 
@@ -27,7 +27,6 @@ Format = Literal["both", "oci-archive", "docker-archive", "oci-dir"]
 FORMATS: tuple[Format, ...] = ("both", "oci-archive", "docker-archive", "oci-dir")
 
 _COPY_BYTES = 1 << 20
-_MTIME = 315532800  # 1980-01-01, as in everything that we make
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
 
@@ -40,7 +39,7 @@ class Named(NamedTuple):
 
 def write_archive(stream: BinaryIO, store: LocalStore, images: Iterable[Named], format: Format = "both") -> None:
     """Write one tar archive. Errors: NotFound for a missing blob, OSError."""
-    nodes = [(path, node._replace(mtime=_MTIME)) for path, node in _files(store, list(images), format).items()]
+    nodes = [(path, node._replace(mtime=MADE_S)) for path, node in _files(store, list(images), format).items()]
     for data in tar_stream(nodes):
         stream.write(data)
 

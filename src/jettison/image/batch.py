@@ -1,13 +1,14 @@
 """Blobs on their way into a store: written, hashed, synced, and made visible together."""
 
-import _thread
 import hashlib
 import os
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import BinaryIO, NamedTuple, Protocol
 
 from jettison.errors import InternalError
+from jettison.image.beside import Beside
 from jettison.image.durable import create, sync_file, sync_folder, unlink
 from jettison.oci.digest import Digest
 
@@ -37,7 +38,7 @@ class Batch:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._pending: dict[str, Blob] = {}
-        self._syncs: dict[str, _Sync] = {}
+        self._syncs: dict[str, Beside[None]] = {}
 
     def put(self, data: bytes) -> Digest:
         """Keep `data`."""
@@ -61,7 +62,7 @@ class Batch:
             yield writer
             self._pending[path] = Blob(writer.finish(), writer.size)
             if writer.size >= _LARGE_BYTES:  # the disk works while the next blob is made
-                self._syncs[path] = _Sync(path)
+                self._syncs[path] = Beside(partial(sync_file, path))
         except BaseException:
             writer.close()
             unlink(path)
@@ -82,9 +83,9 @@ class Batch:
         missing = {path: blob for path, blob in self._pending.items() if not self._is_there(blob)}
         for path in missing:  # side by side: a filesystem commits together what waits together
             if path not in self._syncs:
-                self._syncs[path] = _Sync(path)
+                self._syncs[path] = Beside(partial(sync_file, path))
         for path in missing:
-            self._syncs[path].wait()
+            self._syncs[path].wait()  # the kernel tells each failure once, to whoever syncs
         for path, blob in missing.items():
             os.rename(path, self._shelf.blob_path(blob.digest))
         # Also where all were there: the process that renamed them may not have come to this line.
@@ -104,31 +105,6 @@ class Batch:
             return os.stat(self._shelf.blob_path(blob.digest)).st_size == blob.size
         except FileNotFoundError:
             return False
-
-
-class _Sync:
-    """A file's way to the disk, beside other work."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._error: OSError | None = None
-        self._is_working = _thread.allocate_lock()  # `threading` takes a millisecond to import
-        self._is_working.acquire()
-        _thread.start_new_thread(self._run, ())
-
-    def wait(self) -> None:
-        """Errors: OSError, of the sync itself: the kernel tells each failure once."""
-        with self._is_working:
-            if self._error is not None:
-                raise self._error
-
-    def _run(self) -> None:
-        try:
-            sync_file(self._path)
-        except OSError as error:
-            self._error = error
-        finally:
-            self._is_working.release()
 
 
 class BlobWriter:

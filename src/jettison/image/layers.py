@@ -4,7 +4,6 @@ The stream is cut into chunks that are compressed on their own, side by side: as
 not depend on how many threads there are.
 """
 
-import _thread
 import hashlib
 import os
 import struct
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from jettison.errors import InvalidData
 from jettison.events import SILENT, Reporter
+from jettison.image.beside import Beside
 from jettison.image.image import Layer
 from jettison.oci.digest import Digest
 from jettison.oci.manifest import OCI_LAYER, Descriptor
@@ -163,20 +163,9 @@ def _in_two(compress: Callable[[bytearray], bytes], chunk: bytearray) -> Iterato
         yield compress(chunk)
         return
     middle = len(chunk) // 2
-    second: list[bytes] = []
-    is_working = _thread.allocate_lock()  # `threading` takes a millisecond to import
-
-    def compress_second() -> None:
-        try:
-            second.append(compress(chunk[middle:]))
-        finally:
-            is_working.release()
-
-    is_working.acquire()
-    _thread.start_new_thread(compress_second, ())
+    second = Beside(lambda: compress(chunk[middle:]))
     yield compress(chunk[:middle])
-    with is_working:
-        yield second[0]
+    yield second.wait()
 
 
 def _side_by_side(compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]) -> Iterator[bytes]:

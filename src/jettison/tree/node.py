@@ -4,6 +4,8 @@ import io
 import os
 from typing import BinaryIO, Literal, NamedTuple, Protocol
 
+MADE_S = 315532800  # 1980-01-01: the first day that zip files know, and no tool takes it for "no time"
+
 Kind = Literal["file", "dir", "symlink", "char", "block", "fifo"]
 
 

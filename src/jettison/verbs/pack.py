@@ -22,11 +22,9 @@ from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.tree.node import made_dir
+from jettison.tree.node import MADE_S, made_dir
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
-
-EPOCH_S = 315532800  # 1980-01-01: the first day that zip files know, and no tool takes it for "no time"
 
 
 class Recipe(NamedTuple):
@@ -213,7 +211,7 @@ def _with_made(recipe: Recipe, plan: _Plan, carved: Carved) -> tuple[Tree, Closu
 
 def source_date_epoch() -> int:
     """Seconds since 1970: $SOURCE_DATE_EPOCH, or the first day of 1980. Errors: UsageError."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "") or str(EPOCH_S)
+    text = os.environ.get("SOURCE_DATE_EPOCH", "") or str(MADE_S)
     if not (text.isascii() and text.isdigit() and len(text) < 12):
         raise UsageError(f"SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970")
     return int(text)
