@@ -83,3 +83,19 @@ def image(
         batch.put(result.raw_config)
         batch.put(result.raw_manifest)
     return result
+
+
+class Notices:
+    """A Reporter that keeps the notices, and passes over the rest."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def step(self, verb: str, subject: str, detail: str = "") -> None:
+        pass
+
+    def notice(self, text: str, hint: str = "") -> None:
+        self.said.append(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        pass

@@ -20,7 +20,7 @@ from jettison.oci.digest import Digest
 from jettison.oci.reference import Reference
 from jettison.verbs.load import load
 from jettison.verbs.save import save
-from making import Item, image, tar
+from making import Item, Notices, image, tar
 
 LAYER = tar(Item("file", "a", "hello"))
 OTHER = tar(Item("file", "b", "hello"))
@@ -112,23 +112,12 @@ def test_names(local: LocalStore) -> None:
 
 def test_a_name_that_meant_something_else_is_told(local: LocalStore) -> None:
     """An archive never takes a name over silently."""
-    said: list[str] = []
-
-    class Told:
-        def step(self, verb: str, subject: str, detail: str = "") -> None:
-            pass
-
-        def notice(self, text: str, hint: str = "") -> None:
-            said.append(text)
-
-        def progress(self, what: str, done: int, total: int) -> None:
-            pass
-
+    notices = Notices()
     local.tag(Reference.parse("app:1"), image(local, OTHER).digest)
-    load(local, io.BytesIO(docker_archive()), Told())
+    load(local, io.BytesIO(docker_archive()), notices)
 
-    assert len(said) == 1
-    assert "`app:1`" in said[0]
+    assert len(notices.said) == 1
+    assert "`app:1`" in notices.said[0]
 
 
 def broken_config(**changes: Any) -> list[Item]:

@@ -14,7 +14,7 @@ from jettison.image.rootfs import prepare, unpack
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
 from jettison.oci.digest import Digest
-from making import Item, dirs, image, tar
+from making import Item, Notices, dirs, image, tar
 
 SECRET = "the secret outside"
 
@@ -366,24 +366,13 @@ def test_what_is_there_is_not_unpacked_again(local: LocalStore) -> None:
 
 def test_special_files(local: LocalStore) -> None:
     """A FIFO is made; a device only by root; neither is ever opened."""
-    said: list[str] = []
-
-    class Told:
-        def step(self, verb: str, subject: str, detail: str = "") -> None:
-            pass
-
-        def notice(self, text: str, hint: str = "") -> None:
-            said.append(text)
-
-        def progress(self, what: str, done: int, total: int) -> None:
-            pass
-
+    notices = Notices()
     made = image(local, tar(Item("fifo", "p"), Item("fifo", "p"), Item("block", "sda", device=(8, 0)), hard("sdb", "sda")))
 
-    [folder] = unpack(local, made, Told())
+    [folder] = unpack(local, made, notices)
 
     assert stat.S_ISFIFO(os.lstat(f"{folder}/p").st_mode)
-    assert os.path.lexists(f"{folder}/sda") == os.path.lexists(f"{folder}/sdb") == (not said)
+    assert os.path.lexists(f"{folder}/sda") == os.path.lexists(f"{folder}/sdb") == (not notices.said)
 
 
 def test_errors_are_ours(local: LocalStore) -> None:
