@@ -7,12 +7,16 @@ import tarfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from jettison.closure.choices import Choices
+from jettison.closure.facts import Facts, Setting
 from jettison.image.image import Image, Layer, assemble
 from jettison.image.store import LocalStore
 from jettison.oci.config import ImageConfig
 from jettison.oci.digest import Digest
 from jettison.oci.manifest import OCI_LAYER, Descriptor
 from jettison.oci.platform import Platform
+from jettison.packages.package import Packages
+from jettison.tree.root import Root
 
 TYPES = {
     "file": tarfile.REGTYPE,
@@ -99,3 +103,8 @@ class Notices:
 
     def progress(self, what: str, done: int, total: int) -> None:
         pass
+
+
+def setting(root: Root, choices: Choices | None = None) -> Setting:
+    """The setting of a closure over `root`."""
+    return Setting(Packages(root), Facts(), choices=choices or Choices())

@@ -3,6 +3,7 @@
 import json
 import sys
 
+from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
 from jettison.cli.flags import Command, Flag, Values
 from jettison.cli.terminal import reporter, size
 from jettison.errors import UsageError
@@ -27,6 +28,7 @@ COMMAND = Command(
         Flag("workdir", "the folder the program starts in", "DIR", short="w"),
         Flag("expose", "a port the program listens on, 8080 or 53/udp", "PORT", repeats=True),
         Flag("label", "a label, kept as an annotation too", "NAME=VALUE", short="l", repeats=True),
+        *CLOSURE_FLAGS,
         Flag("compression", "gzip (default), zstd or none", "KIND"),
         Flag("bare", "the closure alone: no passwd, no /tmp, no places to mount"),
         Flag("explain", "print every file with its reason"),
@@ -68,6 +70,7 @@ def _recipe(values: Values, rest: list[str]) -> Recipe:
         _pairs(values, "label"),
         _compression(values.text("compression", "gzip")),
         values.on("bare"),
+        choices(values),
     )
 
 

@@ -1,19 +1,22 @@
 """A closure over a Root → the files as they lie in the image, and the closure that the image itself gives."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from jettison.closure.facts import Facts
+from jettison.closure.caches import REGENERATE
+from jettison.closure.facts import Facts, Setting
+from jettison.closure.finders import LINKING
 from jettison.closure.place import Placement, is_system, within
 from jettison.closure.resolve import resolve
-from jettison.closure.why import Closure, Need, Reason
+from jettison.closure.why import Closure, Missing, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.node import Node, made_dir, made_file
 from jettison.tree.root import Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
 
 _LD_SO_CACHE = "/etc/ld.so.cache"
+_LINKED = ("interpreter", "needed", "dlopen")  # the kinds of what LINKING finds
 _CACHE_REASON = "it names libraries in folders that ld.so does not search by itself"
 
 
@@ -24,46 +27,33 @@ class Carved(NamedTuple):
     closure: Closure
 
 
-class _Given(NamedTuple):
-    """What does not change from one look to the next."""
-
-    placement: Placement
-    environment: tuple[tuple[str, str], ...]
-    facts: Facts
-    own_files: frozenset[str]
-
-
 def settle(
-    root: Root,
-    found: Closure,
-    placement: Placement,
-    seeds: Sequence[Need],
-    environment: Iterable[tuple[str, str]],
-    excludes: Sequence[str],
-    facts: Facts,
-    own_files: frozenset[str] = frozenset(),
+    root: Root, found: Closure, placement: Placement, seeds: Sequence[Need], setting: Setting, excludes: Sequence[str] = ()
 ) -> Carved:
-    """Carve the closure's files out of `root`, and resolve again in what was carved: the reasons that are recorded are what
-    ld.so will do in the image, on every machine.
+    """Carve the closure's files out of `root`, and ask again, in what was carved, what the linker will do: its reasons are those
+    of the image, on every machine.
 
     A library that is lost by its move goes back to its absolute path; one that only the Root's ld.so.cache led to gets a cache.
     """
-    given = _Given(placement, tuple(environment), facts, own_files)
     nodes = carve(root, found, placement, excludes)
-    closure = _resolve(nodes, seeds, given)
+    closure = _link(nodes, found, placement, setting)
     lost = _lost(found, closure)
     private = frozenset(path for path in lost.values() if not is_system(path))
     if private:
-        given = given._replace(placement=placement._replace(absolute=private))
-        nodes = carve(root, found, given.placement, excludes)
-        closure = _resolve(nodes, seeds, given)
+        placement = placement._replace(absolute=private)
+        nodes = carve(root, found, placement, excludes)
+        closure = _link(nodes, found, placement, setting)
         lost = _lost(found, closure)
+    entry = follow(Tree(nodes), placement.image_path(seeds[0].path)).path
     if lost and _LD_SO_CACHE not in nodes:
-        nodes[_LD_SO_CACHE] = _cache(root, lost, facts)
-        _add_folders(nodes, root, _LD_SO_CACHE, _LD_SO_CACHE)
-        entry = follow(Tree(nodes), given.placement.image_path(seeds[0].path)).path
-        seeds = (*seeds, Need(_LD_SO_CACHE, Reason("rule", entry, _CACHE_REASON)))
-        closure = _resolve(nodes, seeds, given)
+        found = _with_made(found, {_LD_SO_CACHE: _cache(root, lost, setting.facts)}, Reason("rule", entry, _CACHE_REASON))
+        nodes = carve(root, found, placement, excludes)
+        closure = _link(nodes, found, placement, setting)
+    for item in found.caches:
+        for path, node in REGENERATE[item.name](Tree(nodes)).items():
+            nodes[path] = node
+            _add_folders(nodes, root, path, path)
+            closure.reasons[path] = (item.reason._replace(by=placement.image_path(item.reason.by)),)
     return Carved(nodes, closure)
 
 
@@ -86,7 +76,7 @@ def carve(root: Root, found: Closure, placement: Placement, excludes: Sequence[s
     origin: dict[str, str] = {}
     # The system's paths first: its links, /lib → usr/lib, decide where the others come to lie.
     for path in sorted(found.reasons, key=lambda path: (placement.image_path(path) != path, path)):
-        node = root.lstat(path)
+        node = found.made.get(path) or root.lstat(path)
         target = placement.image_path(path)
         if node is None or excluded(target, excludes):
             continue
@@ -118,11 +108,37 @@ def _add_folders(nodes: dict[str, Node], root: Root, path: str, target: str) -> 
         nodes[folder] = made_dir() if plain or node is None else made_dir(node.mode & 0o1777)
 
 
-def _resolve(nodes: dict[str, Node], seeds: Sequence[Need], given: _Given) -> Closure:
+def _link(nodes: dict[str, Node], found: Closure, placement: Placement, setting: Setting) -> Closure:
+    """The closure that the image gives: what the linker finds in it, and what else was found in the Root, by the image's paths.
+
+    What was found for a link in the Root is known of the link in the image.
+    """
     tree = Tree(nodes)
-    moved = [seed._replace(path=given.placement.image_path(seed.path)) for seed in seeds]
-    there = [seed for seed in moved if follow(tree, seed.path, seed.follow_last).node]
-    return resolve(tree, there, given.environment, facts=given.facts, own_files=given.own_files)
+    known: dict[str, tuple[Reason, ...]] = {}
+    for path, reasons in found.reasons.items():
+        kept = tuple(_moved(reason, placement) for reason in reasons if reason.kind not in _LINKED)
+        target = follow(tree, placement.image_path(path), follow_last=False).path
+        if kept and target in nodes:
+            known[target] = (*known.get(target, ()), *kept)
+    seeds = [Need(path, reason, follow_last=False) for path, reasons in known.items() for reason in reasons]
+    linked = resolve(tree, seeds, setting, LINKING)
+    expected = [item._replace(reason=_moved(item.reason, placement)) for item in found.expected]
+    return Closure(linked.reasons, (*linked.missing, *_still(found, placement)), found.variables, expected=expected)
+
+
+def _moved(reason: Reason, placement: Placement) -> Reason:
+    return reason._replace(by=placement.image_path(reason.by)) if reason.by else reason
+
+
+def _still(found: Closure, placement: Placement) -> list[Missing]:
+    """What only the first look asked for, and did not find."""
+    asked = [item for item in found.missing if item.reason.kind not in _LINKED]
+    return [item._replace(reason=_moved(item.reason, placement)) for item in asked]
+
+
+def _with_made(found: Closure, made: dict[str, Node], reason: Reason) -> Closure:
+    reasons = found.reasons | dict.fromkeys(made, (reason,))
+    return Closure(reasons, found.missing, found.variables, {**found.made, **made}, found.caches, found.expected)
 
 
 def _lost(found: Closure, closure: Closure) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, get_args
 
-from jettison.closure.why import Closure, Confidence, Missing, Reason, ReasonKind
+from jettison.closure.why import Closure, Confidence, Expected, Missing, Reason, ReasonKind
 from jettison.errors import InvalidData
 from jettison.oci.documents import parse, serialise
 
@@ -35,6 +35,7 @@ def write(document: Document) -> bytes:
             "version": 1,
             "reasons": {path: [list(reason) for reason in closure.reasons[path]] for path in sorted(closure.reasons)},
             "missing": [[item.name, list(item.reason), list(item.looked_in)] for item in closure.missing],
+            "expected": [[item.name, list(item.reason)] for item in closure.expected],
             "packages": [list(owner) for owner in owners],
             "owners": {path: number[document.packages[path]] for path in sorted(document.packages)},
         }
@@ -49,11 +50,12 @@ def read(data: bytes, what: str) -> Document:
     try:
         reasons = {_text(path): tuple(map(_reason, items)) for path, items in value["reasons"].items()}
         missing = [Missing(_text(name), _reason(why), tuple(map(_text, looked))) for name, why, looked in value["missing"]]
+        expected = [Expected(_text(name), _reason(why)) for name, why in value.get("expected", [])]
         owners = [_owner(item) for item in value["packages"]]
         packages = {_text(path): owners[position] for path, position in value["owners"].items()}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InvalidData(f"{what} is not a closure: {type(error).__name__} {error}") from error
-    return Document(Closure(reasons, missing), packages)
+    return Document(Closure(reasons, missing, expected=expected), packages)
 
 
 def _reason(value: Any) -> Reason:

@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Sequence
 
-from jettison.closure.resolve import DEFAULT_PATH, find_program
+from jettison.closure.facts import DEFAULT_PATH
+from jettison.closure.resolve import find_program
 from jettison.closure.why import Need, Reason
 from jettison.tree.root import Root, normalise, resolve
 

@@ -1,15 +1,22 @@
-"""What a finder looks at: one file, what was read of it, and the environment it will run in."""
+"""What a finder looks at: one file, what was read of it, and the setting it is looked at in."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jettison.closure import elf
+from jettison.closure.choices import Choices
 from jettison.closure.elf import Elf
-from jettison.closure.why import Missing, Need, Reason, Variable
+from jettison.closure.why import Expected, Make, Missing, Need, Reason, Regenerate, Variable
+from jettison.oci import process
 from jettison.tree.node import Node
 from jettison.tree.root import Root
 
+if TYPE_CHECKING:
+    from jettison.packages.package import Packages
+
+DEFAULT_PATH = tuple(process.DEFAULT_PATH.split(":"))
 _HEAD_BYTES = 256  # binfmt_script reads no more
+_DATA_LIMIT_BYTES = 64 << 20
 
 
 class Facts:
@@ -19,6 +26,7 @@ class Facts:
         self._heads: dict[object, bytes] = {}
         self._elves: dict[object, Elf | None] = {}
         self._symbols: dict[object, frozenset[str]] = {}
+        self._last: tuple[object, bytes] | None = None
 
     def head(self, root: Root, path: str, node: Node) -> bytes:
         """The first 256 bytes of a file."""
@@ -47,6 +55,15 @@ class Facts:
                 self._symbols[key] = frozenset(elf.imported_symbols(file, path))
         return self._symbols[key]
 
+    def data(self, root: Root, path: str) -> bytes:
+        """A file's first 64 MiB; those of the last file that was asked for are kept."""
+        node = root.lstat(path)
+        key = node.content if node else None
+        if self._last is None or self._last[0] != key:
+            with root.open(path) as file:
+                self._last = (key, file.read(_DATA_LIMIT_BYTES))
+        return self._last[1]
+
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
             return None
@@ -54,17 +71,34 @@ class Facts:
             return elf.read(file, path)
 
 
+class Setting(NamedTuple):
+    """What is the same for every file of a closure: the environment that the program will have, what the user chose, what is
+    known of the files, and who owns them in the Root that they come from."""
+
+    packages: "Packages"
+    facts: Facts
+    environment: tuple[tuple[str, str], ...] = ()
+    choices: Choices = Choices()
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The folders of PATH."""
+        return _folders(dict(self.environment).get("PATH", "")) or DEFAULT_PATH
+
+    @property
+    def library_path(self) -> tuple[str, ...]:
+        """The folders of LD_LIBRARY_PATH."""
+        return _folders(dict(self.environment).get("LD_LIBRARY_PATH", ""))
+
+
 class Subject(NamedTuple):
-    """A file that a finder looks at: its real path, its first bytes, what brought it in, and the environment it will run in."""
+    """A file that a finder looks at: its real path, its first bytes, and what brought it in."""
 
     root: Root
     path: str
     head: bytes
     reason: Reason
-    facts: Facts
-    search_path: tuple[str, ...]
-    library_path: tuple[str, ...]
-    own_files: frozenset[str]
+    setting: Setting
 
     @property
     def is_loaded(self) -> bool:
@@ -73,8 +107,12 @@ class Subject(NamedTuple):
 
     def read_elf(self, path: str) -> Elf | None:
         """The ELF facts of another file of the same Root."""
-        return self.facts.elf(self.root, path)
+        return self.setting.facts.elf(self.root, path)
 
 
-Finding = Need | Missing | Variable
+Finding = Need | Make | Regenerate | Expected | Missing | Variable
 Finder = Callable[[Subject], Iterable[Finding]]
+
+
+def _folders(value: str) -> tuple[str, ...]:
+    return tuple(folder for folder in value.split(":") if folder.startswith("/"))

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from jettison.closure.facts import Finder, Finding, Subject
 from jettison.closure.place import within
-from jettison.closure.why import Confidence, Missing, Need, Reason, Variable
+from jettison.closure.why import Confidence, Missing, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.root import resolve as follow
 
 if TYPE_CHECKING:
-    from jettison.closure.elf import DlopenNote
+    from jettison.closure.elf import DlopenNote, Priority
     from jettison.closure.linker import Loaded, Loading
+
+_PRIORITIES: "dict[Priority, Confidence]" = {"required": "certain", "recommended": "likely", "suggested": "hint"}
 
 
 def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
@@ -27,15 +29,14 @@ def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
         yield from _need_or_missing(subject, program.interpreter, reason)
     from jettison.closure import linker
 
-    environment = linker.Environment(library_path=subject.library_path)
+    environment = linker.Environment(library_path=subject.setting.library_path)
     loading = linker.load(subject.root, subject.path, environment, subject.read_elf)
     yield from _loaded(loading.objects, loading.again)
     yield from loading.missing
     yield from loading.problems
     for item in (loading.program, *loading.objects):
         for note in item.elf.dlopen:
-            if note.priority != "suggested":
-                yield from _noted_library(subject, loading, item.real, note)
+            yield from _noted_library(subject, loading, item.real, note)
 
 
 def script_needs(subject: Subject) -> Iterable[Need | Missing]:
@@ -43,42 +44,34 @@ def script_needs(subject: Subject) -> Iterable[Need | Missing]:
     if subject.head.startswith(b"#!"):
         from jettison.closure import script
 
-        needs, missing = script.needs(subject.root, subject.path, subject.head, subject.search_path)
+        needs, missing = script.needs(subject.root, subject.path, subject.head, subject.setting.search_path)
         yield from needs
         yield from missing
 
 
 def rule_needs(subject: Subject) -> Iterable[Finding]:
     """What the rules bring that this file sets off."""
-    program = None if subject.is_loaded else subject.read_elf(subject.path)
-    symbols = frozenset[str]()
-    if program is not None and not program.is_dynamic:
-        return  # a static program loads nothing that a rule could be for
-    if program is not None and program.interpreter:
-        symbols = subject.facts.imported_symbols(subject.root, subject.path)
-    from jettison.closure.rules import rules_for
+    from jettison.closure.rules import findings
 
-    for rule in rules_for(subject.path, symbols):
-        reason = Reason("rule", subject.path, f"{rule.name}: {rule.detail}")
-        paths = [path for path in rule.paths(subject.root, subject.path) if path != subject.path]
-        yield from (Need(path, reason) for path in paths)
-        yield from (Variable(name, value, reason) for name, value in rule.env if paths)
+    return findings(subject)
 
 
 def string_needs(subject: Subject) -> Iterable[Finding]:
     """What the program's own package brings below the folders and files that the program, or a library of the package, names."""
-    if subject.path not in subject.own_files or subject.read_elf(subject.path) is None:
+    if subject.reason.kind != "entry" or subject.read_elf(subject.path) is None:
         return
+    own_files = subject.setting.packages.siblings(subject.path)
     from jettison.closure.strings import is_for_people, named_paths
 
-    for name in named_paths(subject.root, subject.path):
+    for name in named_paths(subject.root, subject.setting.facts.data(subject.root, subject.path)):
         reason = Reason("string", subject.path, f"`{name}` in its data, of its own package", "likely")
-        for path in subject.own_files:
+        for path in own_files:
             if within(path, (name,)) and not is_for_people(path) and subject.root.lstat(path) is not None:
                 yield Need(path, reason)
 
 
-FINDERS: tuple[Finder, ...] = (elf_needs, script_needs, rule_needs, string_needs)
+LINKING: tuple[Finder, ...] = (elf_needs, script_needs)  # what starting a program takes
+FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, string_needs)
 
 
 def _need_or_missing(subject: Subject, path: str, reason: Reason) -> Iterable[Need | Missing]:
@@ -99,14 +92,15 @@ def _noted_library(subject: Subject, loading: "Loading", by: str, note: "DlopenN
     from jettison.closure import linker
 
     detail = f".note.dlopen {note.priority}: {note.description or note.feature}"
+    confidence = _PRIORITIES[note.priority]
     for soname in note.sonames:
         after = linker.dlopen(subject.root, loading, by, soname, subject.read_elf)
         new = after.objects[len(loading.objects) :]
         again = after.again[len(loading.again) :]
         if new or again:
             first = (*new, *again)[0]
-            yield Need(first.path, Reason("dlopen", by, f"{soname} via {first.rule}; {detail}"))
-            yield from _loaded(new[1:], again)
+            yield Need(first.path, Reason("dlopen", by, f"{soname} via {first.rule}; {detail}", confidence))
+            if subject.setting.choices.admits(confidence):
+                yield from _loaded(new[1:], again)
             return
-    confidence: Confidence = "certain" if note.priority == "required" else "likely"
     yield Missing(" or ".join(note.sonames), Reason("dlopen", by, detail, confidence))

@@ -3,34 +3,22 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from jettison.closure.facts import Facts, Finder, Finding, Subject
+from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Setting, Subject
 from jettison.closure.finders import FINDERS
 from jettison.closure.place import within
-from jettison.closure.why import Closure, Missing, Need, Reason, Variable
-from jettison.errors import InvalidData
-from jettison.oci import process
+from jettison.closure.why import Closure, Expected, Make, Missing, Need, Reason, Regenerate, Variable
+from jettison.errors import InternalError, InvalidData
+from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
 
-DEFAULT_PATH = tuple(process.DEFAULT_PATH.split(":"))
 
+def resolve(root: Root, seeds: Iterable[Need], setting: Setting, finders: Sequence[Finder] = FINDERS) -> Closure:
+    """The closure of `seeds` over `root`. Executes nothing.
 
-def resolve(
-    root: Root,
-    seeds: Iterable[Need],
-    environment: Iterable[tuple[str, str]] = (),
-    finders: Sequence[Finder] = FINDERS,
-    facts: Facts | None = None,
-    own_files: frozenset[str] = frozenset(),
-) -> Closure:
-    """The closure of `seeds` over `root`; `environment` gives PATH and LD_LIBRARY_PATH, `own_files` is what the entry's package
-    owns. Executes nothing.
-
-    Every link on the way to a path is in the closure too. Monotone in its seeds, and idempotent.
+    Every link on the way to a path is in the closure too. Monotone in its seeds and in the level, and idempotent.
     """
-    given = dict(environment)
-    search_path = _folders(given.get("PATH", "")) or DEFAULT_PATH
-    work = _Work(root, facts or Facts(), search_path, _folders(given.get("LD_LIBRARY_PATH", "")), own_files)
+    work = _Work(root, setting)
     work.do(seeds, finders)
     return work.closure()
 
@@ -48,40 +36,52 @@ def find_program(root: Root, name: str, search_path: Sequence[str] = DEFAULT_PAT
 class _Work:
     """The needs that are still to be looked at, and what has been found so far."""
 
-    def __init__(
-        self,
-        root: Root,
-        facts: Facts,
-        search_path: tuple[str, ...],
-        library_path: tuple[str, ...],
-        own_files: frozenset[str],
-    ) -> None:
+    def __init__(self, root: Root, setting: Setting) -> None:
         self._root = root
-        self._facts = facts
-        self._surroundings = (search_path, library_path, own_files)
+        self._setting = setting
         self._reasons: dict[str, dict[Reason, None]] = {}
         self._missing: dict[Missing, None] = {}
         self._variables: dict[str, Variable] = {}
+        self._made: dict[str, Node] = {}
+        self._caches: dict[str, Regenerate] = {}
+        self._expected: dict[Expected, None] = {}
         self._seen: set[str] = set()
+        self._todo: deque[Need] = deque()
 
     def do(self, seeds: Iterable[Need], finders: Sequence[Finder]) -> None:
         """Look at every need, and at those that come of it, first things first."""
-        todo = deque(seeds)
-        while todo:
-            subject = self._take(todo.popleft())
+        self._todo.extend(seeds)
+        while self._todo:
+            subject = self._take(self._todo.popleft())
             for finding in self._ask(subject, finders) if subject else ():
-                if isinstance(finding, Need):
-                    todo.append(finding)
-                elif isinstance(finding, Missing):
-                    self._missing[finding] = None
-                else:
-                    self._variables.setdefault(finding.name, finding)
+                if self._setting.choices.admits(finding.reason.confidence):
+                    self._keep(finding)
+
+    def _keep(self, finding: Finding) -> None:
+        match finding:
+            case Need():
+                self._todo.append(finding)
+            case Make():
+                path = resolve_path(self._root, finding.path, follow_last=False).path
+                self._made.setdefault(path, finding.node)
+                self._reasons.setdefault(path, {})[finding.reason] = None
+            case Regenerate():
+                self._caches.setdefault(finding.name, finding)
+            case Variable():
+                self._variables.setdefault(finding.name, finding)
+            case Expected():
+                self._expected[finding] = None
+            case Missing():
+                self._missing[finding] = None
+            case _:
+                raise InternalError(f"a finder found {finding!r:.80}")
 
     def closure(self) -> Closure:
         """A plugin's library that its program has in memory by then is not searched for (dlopen(3)), so it is not missing."""
         names = {path.rpartition("/")[2] for path in self._reasons}
         lacking = [item for item in self._missing if item.reason.kind != "needed" or item.name not in names]
-        return Closure({path: tuple(found) for path, found in self._reasons.items()}, lacking, self._variables.values())
+        reasons = {path: tuple(found) for path, found in self._reasons.items()}
+        return Closure(reasons, lacking, self._variables.values(), self._made, self._caches.values(), self._expected)
 
     def _take(self, need: Need) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""
@@ -94,8 +94,8 @@ class _Work:
         if found.path in self._seen or found.node.kind != "file" or found.node.size == 0:
             return None
         self._seen.add(found.path)
-        head = self._facts.head(self._root, found.path, found.node)
-        return Subject(self._root, found.path, head, need.reason, self._facts, *self._surroundings)
+        head = self._setting.facts.head(self._root, found.path, found.node)
+        return Subject(self._root, found.path, head, need.reason, self._setting)
 
     def _ask(self, subject: Subject, finders: Sequence[Finder]) -> list[Finding]:
         try:
@@ -111,7 +111,3 @@ def _way(found: Resolved) -> Iterable[str]:
     paths = (*found.links, found.path)
     yield from paths
     yield from (folder for folder in found.left if not any(within(path, (folder,)) for path in paths))
-
-
-def _folders(value: str) -> tuple[str, ...]:
-    return tuple(folder for folder in value.split(":") if folder.startswith("/"))

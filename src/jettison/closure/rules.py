@@ -1,7 +1,7 @@
 """Rules as data: what a program opens by a name that it computes, so that no reader of its files can see it.
 
 A rule says what sets it off and what it brings. Its facts have a source in the file, and each is proven by a test with a real
-program.
+program. Users' own rules are files of the same form.
 """
 
 import os
@@ -9,85 +9,199 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase, translate
 from functools import cache
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from jettison.errors import InternalError
+from jettison.closure.choices import LEVELS, Level
+from jettison.closure.facts import Finding, Subject
+from jettison.closure.why import Confidence, Expected, Make, Need, Reason, Regenerate, Variable
+from jettison.errors import InvalidData, NotFound
+from jettison.tree.node import made_dir, made_symlink
 from jettison.tree.root import Root, normalise, resolve
 
-_KEYS = {"files", "symbols", "include", "exclude", "env", "detail", "source"}
 _FOUND_LIMIT = 100_000
+_CONFIDENCE: dict[Level, Confidence] = {"minimal": "certain", "balanced": "likely", "safe": "hint"}
+# What every program loads: that libc itself knows a function says nothing.
+_LIBC = re.compile(r"ld-.*\.so.*|lib(c|m|pthread|dl|rt|resolv)\.so\.\d+|libc\.musl-.*")
 
 
 class Rule(NamedTuple):
-    """`files` are names of files, and `symbols` names that a program imports: one of them sets the rule off.
+    """One of `files`, `symbols`, `strings` or `packages` sets the rule off.
 
-    `include` are patterns, absolute or relative to the folder of the file that set it off; a last `**` is everything below.
-    `exclude` are patterns of names. `env` are variables for the image. A rule that finds nothing to include does nothing.
+    `files` are patterns of names, or of whole paths where they have a slash; `symbols` are imported by a program or a library
+    of it; `strings` stand in an ELF file; `packages` own a program. `include` are patterns, absolute or relative to the folder
+    of the file that set it off; a last `**` is everything below. `exclude` are patterns of names, or of whole paths. A rule
+    that finds nothing to include does nothing.
+
+    `env` are variables for the image; `folders` path → mode, made empty; `links` path → target, made; `regenerate` are names of
+    caches.REGENERATE; `expect` are patterns of libraries that only the host can bring; `reader` is a module in closure/readers
+    that reads on where patterns end. `level` is the first level that follows the rule.
     """
 
     name: str
-    files: tuple[str, ...]
-    symbols: frozenset[str]
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    env: tuple[tuple[str, str], ...]
     detail: str
+    level: Level = "balanced"
+    files: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    strings: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    folders: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    regenerate: tuple[str, ...] = ()
+    expect: tuple[str, ...] = ()
+    reader: str = ""
+    source: str = ""
 
-    def is_for(self, path: str, symbols: frozenset[str]) -> bool:
-        """Whether a file with this path, a program that imports these symbols, sets the rule off."""
-        name = path.rpartition("/")[2]
-        return any(fnmatchcase(name, pattern) for pattern in self.files) or not self.symbols.isdisjoint(symbols)
+    def reason(self, by: str) -> Reason:
+        """The reason of what the rule brings when the file `by` sets it off."""
+        return Reason("rule", by, f"{self.name}: {self.detail}", _CONFIDENCE[self.level])
 
     def paths(self, root: Root, trigger: str) -> list[str]:
         """What the rule brings when the file at `trigger` sets it off, sorted."""
         folder = trigger.rpartition("/")[0] or "/"
         found = {path for pattern in self.include for path in _glob(root, normalise(pattern, folder))}
-        return sorted(path for path in found if not self._excludes(path))
+        return sorted(path for path in found if path != trigger and not self._excludes(path))
 
     def _excludes(self, path: str) -> bool:
-        return any(fnmatchcase(path.rpartition("/")[2], pattern) for pattern in self.exclude)
+        return any(_matches_file(path, pattern) for pattern in self.exclude)
+
+
+class _Rules:
+    """Rules, and what sets one of them off as one expression each: most files of a closure set off none."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        patterns = [pattern for rule in rules for pattern in rule.files]
+        self.names = re.compile("|".join(translate(pattern) for pattern in patterns if "/" not in pattern))
+        self.paths = re.compile("|".join(translate(pattern) for pattern in patterns if "/" in pattern) or r"(?!)")
+        self.symbols = frozenset(symbol for rule in rules for symbol in rule.symbols)
+        self.strings = tuple(sorted({text for rule in rules for text in rule.strings}))
+        self.packages = frozenset(package for rule in rules for package in rule.packages)
+
+
+def findings(subject: Subject) -> Iterator[Finding]:
+    """What the rules bring that this file sets off."""
+    for rule in _set_off(subject):
+        reason = rule.reason(subject.path)
+        paths = rule.paths(subject.root, subject.path)
+        if rule.include and not paths:
+            continue
+        yield from (Need(path, reason) for path in paths)
+        yield from (Variable(name, value, reason) for name, value in rule.env)
+        yield from (Make(path, made_dir(int(mode, 8)), reason) for path, mode in rule.folders)
+        yield from (Make(path, made_symlink(target), reason) for path, target in rule.links)
+        yield from (Regenerate(name, reason) for name in rule.regenerate)
+        yield from (Expected(name, reason) for name in rule.expect)
+        if rule.reader:
+            yield from import_module(f"jettison.closure.readers.{rule.reader}").needs(subject, reason)
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """The rules that jettison brings, in the order of their files and names."""
-    import tomllib
+def rules(own: tuple[str, ...] = ()) -> tuple[Rule, ...]:
+    """The rules that jettison brings, in the order of their files and names; then those of the user's `own` files.
 
+    Errors: NotFound, InvalidData for a file of the user's.
+    """
     folder = os.path.join(os.path.dirname(__file__), "rules")
-    found: list[Rule] = []
-    for name in sorted(os.listdir(folder)):
-        with open(os.path.join(folder, name), "rb") as file:
-            found += [parse(rule, value) for rule, value in tomllib.load(file).items()]
-    return tuple(found)
-
-
-def rules_for(path: str, symbols: frozenset[str]) -> list[Rule]:
-    """The rules that a file with this path, a program that imports these symbols, sets off."""
-    if not symbols and not _any_file().fullmatch(path.rpartition("/")[2]):
-        return []
-    return [rule for rule in rules() if rule.is_for(path, symbols)]
-
-
-@cache
-def _any_file() -> "re.Pattern[str]":
-    """All file patterns of all rules as one, which most of the many files of a closure do not match."""
-    return re.compile("|".join(translate(pattern) for rule in rules() for pattern in rule.files))
+    files = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".toml")]
+    return tuple(rule for file in (*files, *own) for rule in _read(file))
 
 
 def parse(name: str, value: dict[str, Any]) -> Rule:
-    """A rule from its table. Errors: InternalError for a key that no rule has, or a rule without its source."""
-    unknown = set(value) - _KEYS
-    if unknown or not value.get("source") or not value.get("detail"):
-        raise InternalError(f"rule `{name}` has no detail, no source or unknown keys: {', '.join(sorted(unknown))}")
-    return Rule(
-        name,
-        tuple(value.get("files", ())),
-        frozenset(value.get("symbols", ())),
-        tuple(value.get("include", ())),
-        tuple(value.get("exclude", ())),
-        tuple(value.get("env", {}).items()),
-        value["detail"],
+    """A rule from its table. Errors: InvalidData for what no rule has, or a rule without its detail and source."""
+    unknown = sorted(set(value) - set(Rule._fields[1:]))
+    if unknown:
+        raise InvalidData(f"rule `{name}` has unknown keys: {', '.join(unknown)}")
+    if not value.get("source") or not value.get("detail"):
+        raise InvalidData(f"rule `{name}` lacks its detail or its source", "say what it is for, and where that is written")
+    if value.get("level", "balanced") not in LEVELS:
+        raise InvalidData(f"rule `{name}` has the level `{value['level']}`, expected {', '.join(LEVELS)}")
+    return Rule(name, **{key: _value(name, key, item) for key, item in value.items()})
+
+
+def _value(name: str, key: str, item: object) -> Any:
+    """A value of the type that the key's default has."""
+    if isinstance(Rule._field_defaults.get(key, ""), str):
+        good = isinstance(item, str) and (key != "reader" or item.isidentifier())
+        value: object = item
+    elif key in ("env", "folders", "links"):
+        good = isinstance(item, dict) and all(isinstance(text, str) for text in item.values())
+        value = tuple(item.items()) if isinstance(item, dict) else ()
+    else:
+        good = isinstance(item, list) and all(isinstance(text, str) for text in item)
+        value = tuple(item) if isinstance(item, list) else ()
+    if not good:
+        raise InvalidData(f"rule `{name}` has a `{key}` of another kind than expected")
+    return value
+
+
+def _read(file: str) -> Iterator[Rule]:
+    import tomllib
+
+    try:
+        with open(file, "rb") as stream:
+            tables = tomllib.load(stream)
+    except OSError as error:
+        raise NotFound(f"cannot read the rules in `{file}`: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidData(f"`{file}` is not TOML: {error}") from error
+    for name, value in tables.items():
+        try:
+            yield parse(name, value)
+        except InvalidData as error:
+            raise InvalidData(f"`{file}`: {error.message}", error.hint) from error
+
+
+@cache
+def _compiled(own: tuple[str, ...]) -> _Rules:
+    return _Rules(rules(own))
+
+
+def _set_off(subject: Subject) -> list[Rule]:
+    """The rules that a file sets off."""
+    known = _compiled(subject.setting.choices.rules)
+    path = subject.path
+    is_named = bool(known.names.fullmatch(path.rpartition("/")[2]) or known.paths.fullmatch(path))
+    symbols, strings = _evidence(subject, known)
+    package = _package(subject) if known.packages else ""
+    if not (is_named or symbols or strings or package in known.packages):
+        return []
+    return [
+        rule
+        for rule in known.rules
+        if (is_named and any(_matches_file(path, pattern) for pattern in rule.files))
+        or not symbols.isdisjoint(rule.symbols)
+        or not strings.isdisjoint(rule.strings)
+        or package in rule.packages
+    ]
+
+
+def _evidence(subject: Subject, known: _Rules) -> tuple[frozenset[str], frozenset[str]]:
+    """The symbols and the strings of a dynamic ELF file that rules ask for."""
+    program = subject.read_elf(subject.path)
+    if program is None or not program.is_dynamic or _LIBC.fullmatch(subject.path.rpartition("/")[2]):
+        return frozenset(), frozenset()
+    facts = subject.setting.facts
+    data = facts.data(subject.root, subject.path) if known.strings else b""
+    return (
+        known.symbols & facts.imported_symbols(subject.root, subject.path),
+        frozenset(text for text in known.strings if text.encode() in data),
     )
+
+
+def _package(subject: Subject) -> str:
+    """The package of a program; empty for what a program loads, and for what no package owns."""
+    if subject.is_loaded or not subject.head.startswith((b"\x7fELF", b"#!")):
+        return ""
+    owner = subject.setting.packages.owner(subject.path)
+    return owner.name if owner else ""
+
+
+def _matches_file(path: str, pattern: str) -> bool:
+    return fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], pattern)
 
 
 def _glob(root: Root, pattern: str) -> Iterable[str]:

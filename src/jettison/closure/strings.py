@@ -7,7 +7,6 @@ from jettison.tree.root import Root, resolve
 
 # A whole string, or one of a list with colons between, as search paths are.
 _PATHS = re.compile(rb"(?<=[\0:])/(?:etc|lib|opt|usr|var)/[\x21-\x39\x3b-\x7e\x80-\xff]{2,255}(?=[\0:])")
-_LIMIT_BYTES = 64 << 20
 
 # What packages bring for people and for compilers, and no program needs.
 _FOR_PEOPLE = (
@@ -20,10 +19,8 @@ _COMMON = re.compile(
 )
 
 
-def named_paths(root: Root, path: str) -> Iterator[str]:
-    """The absolute paths that the file at `path` names and that are there, real, each once; folders of everybody left out."""
-    with root.open(path) as file:
-        data = file.read(_LIMIT_BYTES)
+def named_paths(root: Root, data: bytes) -> Iterator[str]:
+    """The absolute paths that a file's data name and that are there, real, each once; folders of everybody left out."""
     for text in sorted(set(_PATHS.findall(data))):
         name = text.decode("utf-8", "surrogateescape")
         found = resolve(root, name)

@@ -1,8 +1,11 @@
 """Reasons, and the closure that keeps one for every path."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
+
+from jettison.tree.node import Node
 
 ReasonKind = Literal[
     "entry", "interpreter", "needed", "dlopen", "symbol", "string", "import", "package", "rule", "observed", "kept"
@@ -36,6 +39,28 @@ class Variable(NamedTuple):
     reason: Reason
 
 
+class Make(NamedTuple):
+    """A path that the image gets and the Root does not have in this form: an empty folder, a link, a file made of another."""
+
+    path: str
+    node: Node
+    reason: Reason
+
+
+class Regenerate(NamedTuple):
+    """A cache that is made anew of the files that came into the image; `name` is one of `caches.REGENERATE`."""
+
+    name: str
+    reason: Reason
+
+
+class Expected(NamedTuple):
+    """What the host brings when the image runs, and no image should: a driver's library, by its `name`."""
+
+    name: str
+    reason: Reason
+
+
 class Missing(NamedTuple):
     """Something asked for and not found: its `name`, who asked and how, and where it was looked for."""
 
@@ -55,7 +80,8 @@ class Closure:
     """The set of paths that an application needs, each with its reasons.
 
     `reasons`: path → reasons, the first one the one that brought it in. `missing`: what was asked for and not found.
-    `variables`: what the environment should have.
+    `variables`: what the environment should have. `made`: path → what lies there instead of the Root's. `caches`: what is to be
+    regenerated of the files. `expected`: what the host brings.
     """
 
     def __init__(
@@ -63,10 +89,16 @@ class Closure:
         reasons: dict[str, tuple[Reason, ...]],
         missing: Iterable[Missing] = (),
         variables: Iterable[Variable] = (),
+        made: Mapping[str, Node] = MappingProxyType({}),
+        caches: Iterable[Regenerate] = (),
+        expected: Iterable[Expected] = (),
     ) -> None:
         self.reasons = reasons
         self.missing = tuple(missing)
         self.variables = tuple(variables)
+        self.made = made
+        self.caches = tuple(caches)
+        self.expected = tuple(expected)
 
     def __contains__(self, path: str) -> bool:
         return path in self.reasons

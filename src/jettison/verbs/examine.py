@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from jettison.closure import document
 from jettison.closure.entry import entries
-from jettison.closure.resolve import DEFAULT_PATH, resolve
+from jettison.closure.facts import DEFAULT_PATH, Facts, Setting
+from jettison.closure.resolve import resolve
 from jettison.closure.system import made
 from jettison.closure.why import Closure, Need, Reason
 from jettison.image.image import Image
 from jettison.image.layout import closure_digest
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
-from jettison.packages.package import Package, owners, siblings
+from jettison.packages.package import Package, Packages, owners
 from jettison.tree.disk import read_tree
 from jettison.tree.root import Tree
 from jettison.tree.root import resolve as follow
@@ -75,5 +76,4 @@ def _closure(
         expected = [(item.path, item.detail) for item in made()]
         expected += [(path, "ld.so reads it") for path in _SYSTEM_FILES]
         seeds += [Need(path, Reason("rule", entry, detail)) for path, detail in expected if path in tree.nodes]
-    own_files = siblings(tree, follow(tree, seeds[0].path).path) if seeds else frozenset[str]()
-    return resolve(tree, seeds, env, own_files=own_files)
+    return resolve(tree, seeds, Setting(Packages(tree), Facts(), tuple(env)))

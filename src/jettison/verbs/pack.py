@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from jettison.closure import document
 from jettison.closure.carve import Carved, settle
-from jettison.closure.facts import Facts
+from jettison.closure.choices import Choices
+from jettison.closure.facts import DEFAULT_PATH, Facts, Setting
 from jettison.closure.place import Placement, is_system, within
-from jettison.closure.resolve import DEFAULT_PATH, find_program, resolve
+from jettison.closure.resolve import find_program, resolve
 from jettison.closure.system import made
 from jettison.closure.why import Closure, Missing, Need, Reason
 from jettison.errors import InvalidData, NotFound, UsageError
@@ -22,6 +23,7 @@ from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
+from jettison.packages.package import Packages, owners
 from jettison.tree.node import MADE_S, made_dir
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
 from jettison.tree.root import resolve as follow
@@ -46,6 +48,7 @@ class Recipe(NamedTuple):
     labels: Pairs = ()
     compression: Compression = "gzip"
     bare: bool = False
+    choices: Choices = Choices()
 
 
 class Packed(NamedTuple):
@@ -71,20 +74,19 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
 
     Nothing is executed. Errors: NotFound for a program or a library that is not there, with where it was looked for.
     """
-    facts = Facts()
     plan = _plan(recipe)
-    own_files = _own_files(plan)
-    _refuse_other_formats(recipe, plan, facts)
-    found = resolve(plan.root, plan.seeds, recipe.env, facts=facts, own_files=own_files)
+    setting = Setting(Packages(plan.root), Facts(), recipe.env, recipe.choices)
+    _refuse_other_formats(recipe, plan, setting.facts)
+    found = resolve(plan.root, plan.seeds, setting)
     _refuse_missing(found, reporter)
-    carved = settle(plan.root, found, plan.placement, plan.seeds, recipe.env, recipe.excludes, facts, own_files)
+    carved = settle(plan.root, found, plan.placement, plan.seeds, setting, recipe.excludes)
     tree, closure = _with_made(recipe, plan, carved)
     name = reference or Reference.parse(_default_name(recipe.program))
     with store.writing():
         with store.batch() as batch:
             layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
             evidence = batch.put(document.write(document.Document(closure, _owners(plan, found))))
-            config = _config(recipe, plan, found, _platform(plan, found, facts), len(layers))
+            config = _config(recipe, plan, found, _platform(plan, found, setting.facts), len(layers))
             image = assemble(config, layers, ((CLOSURE, str(evidence)), *recipe.labels))
             batch.put(image.raw_config)
             batch.put(image.raw_manifest)
@@ -206,7 +208,7 @@ def _with_made(recipe: Recipe, plan: _Plan, carved: Carved) -> tuple[Tree, Closu
             nodes.setdefault(folder, made_dir())
     mtime = source_date_epoch()
     stamped = {path: node._replace(mtime=mtime) for path, node in nodes.items()}
-    return Tree(stamped), Closure(reasons, carved.closure.missing)
+    return Tree(stamped), Closure(reasons, carved.closure.missing, expected=carved.closure.expected)
 
 
 def source_date_epoch() -> int:
@@ -243,23 +245,11 @@ def _platform(plan: _Plan, found: Closure, facts: Facts) -> Platform:
     return Platform.host()
 
 
-def _own_files(plan: _Plan) -> frozenset[str]:
-    """What the program's own package owns; nothing for a program that keeps no path of the system."""
-    path = follow(plan.root, plan.seeds[0].path).path
-    if plan.placement.image_path(path) != path:
-        return frozenset()
-    from jettison.packages.package import siblings
-
-    return siblings(plan.root, path)
-
-
 def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
     """Who owned each system file, by its path in the image, so that the image can be asked for it later."""
     shipped = [path for path in found.reasons if plan.placement.image_path(path) == path]
     if not shipped:
         return {}
-    from jettison.packages.package import owners
-
     known = owners(plan.root, shipped)
     return {path: document.Owner(*known[path]) for path in shipped if path in known}
 

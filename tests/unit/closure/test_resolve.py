@@ -7,13 +7,14 @@ from jettison.closure.resolve import find_program, resolve
 from jettison.closure.why import Closure, Need, Reason
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import Tree
+from making import setting
 
 ENTRY = Reason("entry", "", "the program")
 NAMES = [f"/bin/p{number}" for number in range(6)]
 
 
 def closure_of(root: Tree, *paths: str) -> Closure:
-    return resolve(root, [Need(path, ENTRY) for path in paths])
+    return resolve(root, [Need(path, ENTRY) for path in paths], setting(root))
 
 
 @st.composite
@@ -44,7 +45,7 @@ def test_the_closure_of_a_closure_is_itself(root: Tree, seeds: set[str]) -> None
     """Idempotent: everything that is needed is in it, with its chain back to an entry."""
     try:
         closure = closure_of(root, *seeds)
-        again = resolve(root, [Need(path, ENTRY, follow_last=False) for path in closure.reasons])
+        again = resolve(root, [Need(path, ENTRY, follow_last=False) for path in closure.reasons], setting(root))
     except Exception as error:
         assert "symbolic links" in str(error)
         return

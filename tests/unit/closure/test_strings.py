@@ -5,9 +5,9 @@ from collections.abc import Callable
 from jettison.closure.resolve import resolve
 from jettison.closure.strings import is_for_people, named_paths
 from jettison.closure.why import Need, Reason
-from jettison.packages.package import siblings
 from jettison.tree.node import made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Tree
+from making import setting
 
 DATA = b"\0".join(
     [
@@ -40,7 +40,7 @@ ROOT = Tree(
 
 def test_whole_strings_that_are_paths_of_the_root_are_found() -> None:
     """Also in a list with colons, and by their real names; formats, prose and everybody's folders are not."""
-    assert list(named_paths(ROOT, "/usr/bin/app")) == ["/etc/app.conf", "/usr/lib/app", "/usr/share/app"]
+    assert list(named_paths(ROOT, DATA)) == ["/etc/app.conf", "/usr/lib/app", "/usr/share/app"]
 
 
 def test_documentation_is_for_people() -> None:
@@ -56,7 +56,7 @@ def test_a_programs_own_package_brings_what_it_names(require: Callable[[str], st
     perl = require("perl")
     entry = [Need(perl, Reason("entry", "", "the program"))]
 
-    closure = resolve(root, entry, own_files=siblings(root, perl))
+    closure = resolve(root, entry, setting(root))
 
     strict = next(path for path in closure.reasons if path.endswith("/strict.pm"))
     assert (closure.reasons[strict][0].kind, closure.reasons[strict][0].by) == ("string", perl)
