@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -127,6 +128,29 @@ def pack_hello(bench: Bench) -> Result:
     return Result("pack a hello", note, figures, found, "jettison pack")
 
 
+def pack_git(bench: Bench) -> Result:
+    """`jettison pack git` into an empty store, again, and a Dockerfile that copies the same files, with buildah."""
+    pack = [[INSTALLED, "pack", engines.tool("git"), "-t", "git"]]
+    engines.call(pack[0], env=dict(bench.env))
+    context = bench.folder / "context"
+    files = _unpacked(bench.store, context / "rootfs")
+    (context / "Dockerfile").write_text('FROM scratch\nCOPY rootfs /\nENTRYPOINT ["/usr/bin/git"]\n')
+    buildah = engines.buildah(bench.folder)
+    bud = [*buildah, "bud", "--isolation", "chroot", "--no-cache", "--tag", "git", str(context)]
+    rows = [
+        Row("jettison pack git", pack, bench.env, bench.forget),
+        Row("jettison pack git, again", pack, bench.env),
+        Row("buildah bud --no-cache", [bud]),
+    ]
+    found = side_by_side(rows, bench.runs, warm_ups=1)
+    figures = [
+        _ratio(found, "jettison pack git", "buildah bud --no-cache", 1.5),
+        _ratio(found, "jettison pack git, again", "buildah bud --no-cache", 0.3),
+    ]
+    note = f"{files:,} files; the store is empty at first. buildah copies the same, uncompressed, into its own storage."
+    return Result("pack git", note, figures, found, "jettison pack git")
+
+
 def big_tree(bench: Bench) -> Result:
     """A program and 1 GiB in 10,000 files, half of it random, as one OCI image with gzip."""
     hello = inputs.c_hello(bench.folder)
@@ -189,6 +213,7 @@ def sweep(bench: Bench) -> Result:
 CASES: Mapping[str, Callable[[Bench], Result]] = {
     "run": run_hello,
     "pack": pack_hello,
+    "git": pack_git,
     "tree": big_tree,
     "sizes": sizes,
     "programs": sweep,
@@ -237,6 +262,15 @@ def _change_one(tree: Path) -> None:
 def _want_gzip(layout: Path) -> None:
     for manifest in _manifests(layout):
         assert all(layer["mediaType"].endswith("tar+gzip") for layer in manifest["layers"]), manifest
+
+
+def _unpacked(layout: Path, folder: Path) -> int:
+    """The files of the image, in a folder; how many."""
+    (manifest,) = _manifests(layout)
+    for layer in manifest["layers"]:
+        with tarfile.open(layout / "blobs" / layer["digest"].replace(":", "/")) as archive:
+            archive.extractall(folder, filter="fully_trusted")
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def _layers_bytes(layout: Path) -> int:
