@@ -2,7 +2,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: env compile demo check lint format docs test bench lock wheel clean
+.PHONY: env compile demo check lint format docs test corpus bench lock wheel clean
 
 env: .venv/made
 
@@ -32,6 +32,9 @@ docs: env  # the reference, from the code
 
 test: compile  # all of it; what this machine has no tool for is skipped, or fails with JETTISON_REQUIRE_PEERS=1
 	$(PYTEST) -n auto
+
+corpus: compile  # a hundred programs of Debian, each used; as root, after `python -m corpus all --install`
+	PYTHONPATH=tests $(BIN)/python -m corpus all
 
 bench: compile
 	$(BIN)/python -m bench.run
