@@ -58,7 +58,7 @@ def chosen(words: str = "", today: datetime.date | None = None) -> list[Entry]:
 
 def week(day: datetime.date) -> int:
     """Weeks since the first Monday of the calendar: it never jumps, as the number in a year does."""
-    return day.toordinal() // 7
+    return (day.toordinal() - 1) // 7
 
 
 def read(path: Path) -> Entry:
