@@ -3,9 +3,41 @@
 A new one is a function in the table: the image's files, a Tree → path → the node that lies there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from jettison.tree.node import Node
-from jettison.tree.root import Tree
+from jettison.tree.node import Node, made_file
+from jettison.tree.root import Tree, resolve
 
-REGENERATE: dict[str, Callable[[Tree], Mapping[str, Node]]] = {}
+_LIMIT_BYTES = 4 << 20
+
+
+def pixbuf_loaders(tree: Tree) -> dict[str, Node]:
+    """GDK-Pixbuf's loaders.cache: a paragraph for every loader, whose first line is its path in quotes."""
+    return dict(_kept(tree, "/loaders.cache", "\n\n", _names_a_loader))
+
+
+def gio_modules(tree: Tree) -> dict[str, Node]:
+    """GIO's giomodule.cache: `MODULE: extension points`, a line for every module of the folder."""
+    return dict(_kept(tree, "/giomodule.cache", "\n", _names_a_module))
+
+
+REGENERATE: dict[str, Callable[[Tree], Mapping[str, Node]]] = {"gdk-pixbuf": pixbuf_loaders, "gio": gio_modules}
+
+
+def _kept(tree: Tree, ending: str, separator: str, keeps: Callable[[Tree, str, str], bool]) -> Iterator[tuple[str, Node]]:
+    """The caches at paths with this ending, with those of their parts that name what is in the image."""
+    for path in [path for path, node in tree.nodes.items() if path.endswith(ending) and node.kind == "file"]:
+        with tree.open(path) as file:
+            parts = file.read(_LIMIT_BYTES).decode("utf-8", "surrogateescape").split(separator)
+        folder = path.rpartition("/")[0]
+        text = separator.join(part for part in parts if keeps(tree, folder, part))
+        yield path, made_file(text.encode("utf-8", "surrogateescape"))
+
+
+def _names_a_loader(tree: Tree, folder: str, paragraph: str) -> bool:
+    paths = [line.strip('"') for line in paragraph.splitlines() if line.startswith('"/') and line.endswith('.so"')]
+    return all(resolve(tree, path).node is not None for path in paths)
+
+
+def _names_a_module(tree: Tree, folder: str, line: str) -> bool:
+    return not line or resolve(tree, f"{folder}/{line.partition(':')[0]}").node is not None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from jettison.closure import accounts
 from jettison.closure.caches import REGENERATE
 from jettison.closure.facts import Facts, Setting
 from jettison.closure.finders import LINKING
@@ -53,7 +54,11 @@ def settle(
         for path, node in REGENERATE[item.name](Tree(nodes)).items():
             nodes[path] = node
             _add_folders(nodes, root, path, path)
-            closure.reasons[path] = (item.reason._replace(by=placement.image_path(item.reason.by)),)
+            closure.reasons[path] = (_moved(item.reason, placement),)
+    for path, node in accounts.databases(root, [item.name for item in found.accounts]).items() if found.accounts else ():
+        if path not in nodes:
+            nodes[path] = node
+            closure.reasons[path] = tuple(_moved(item.reason, placement) for item in found.accounts)
     return Carved(nodes, closure)
 
 
@@ -138,7 +143,8 @@ def _still(found: Closure, placement: Placement) -> list[Missing]:
 
 def _with_made(found: Closure, made: dict[str, Node], reason: Reason) -> Closure:
     reasons = found.reasons | dict.fromkeys(made, (reason,))
-    return Closure(reasons, found.missing, found.variables, {**found.made, **made}, found.caches, found.expected)
+    made = {**found.made, **made}
+    return Closure(reasons, found.missing, found.variables, made, found.caches, found.expected, found.accounts)
 
 
 def _lost(found: Closure, closure: Closure) -> dict[str, str]:

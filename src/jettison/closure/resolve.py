@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Setting, Subject
 from jettison.closure.finders import FINDERS
 from jettison.closure.place import within
-from jettison.closure.why import Closure, Expected, Make, Missing, Need, Reason, Regenerate, Variable
+from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Reason, Regenerate, Variable
 from jettison.errors import InternalError, InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
@@ -45,6 +45,7 @@ class _Work:
         self._made: dict[str, Node] = {}
         self._caches: dict[str, Regenerate] = {}
         self._expected: dict[Expected, None] = {}
+        self._accounts: dict[str, Account] = {}
         self._seen: set[str] = set()
         self._todo: deque[Need] = deque()
 
@@ -69,6 +70,8 @@ class _Work:
                 self._caches.setdefault(finding.name, finding)
             case Variable():
                 self._variables.setdefault(finding.name, finding)
+            case Account():
+                self._accounts.setdefault(finding.name, finding)
             case Expected():
                 self._expected[finding] = None
             case Missing():
@@ -81,7 +84,8 @@ class _Work:
         names = {path.rpartition("/")[2] for path in self._reasons}
         lacking = [item for item in self._missing if item.reason.kind != "needed" or item.name not in names]
         reasons = {path: tuple(found) for path, found in self._reasons.items()}
-        return Closure(reasons, lacking, self._variables.values(), self._made, self._caches.values(), self._expected)
+        caches, accounts = self._caches.values(), self._accounts.values()
+        return Closure(reasons, lacking, self._variables.values(), self._made, caches, self._expected, accounts)
 
     def _take(self, need: Need) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""

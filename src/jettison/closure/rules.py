@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from jettison.closure.choices import LEVELS, Level
 from jettison.closure.facts import Finding, Subject
-from jettison.closure.why import Confidence, Expected, Make, Need, Reason, Regenerate, Variable
+from jettison.closure.why import Account, Confidence, Expected, Make, Need, Reason, Regenerate, Variable
 from jettison.errors import InvalidData, NotFound
 from jettison.tree.node import made_dir, made_symlink
 from jettison.tree.root import Root, normalise, resolve
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
     that finds nothing to include does nothing.
 
     `env` are variables for the image; `folders` path → mode, made empty; `links` path → target, made; `regenerate` are names of
-    caches.REGENERATE; `expect` are patterns of libraries that only the host can bring; `reader` is a module in closure/readers
+    caches.REGENERATE; `accounts` are users that the image names as the Root does; `expect` are patterns of libraries that only the host can bring; `reader` is a module in closure/readers
     that reads on where patterns end. `level` is the first level that follows the rule.
     """
 
@@ -51,6 +51,7 @@ class Rule(NamedTuple):
     folders: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
     regenerate: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
     expect: tuple[str, ...] = ()
     reader: str = ""
     source: str = ""
@@ -94,6 +95,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield from (Make(path, made_dir(int(mode, 8)), reason) for path, mode in rule.folders)
         yield from (Make(path, made_symlink(target), reason) for path, target in rule.links)
         yield from (Regenerate(name, reason) for name in rule.regenerate)
+        yield from (Account(name, reason) for name in rule.accounts)
         yield from (Expected(name, reason) for name in rule.expect)
         if rule.reader:
             yield from import_module(f"jettison.closure.readers.{rule.reader}").needs(subject, reason)

@@ -6,12 +6,12 @@ from jettison.tree.node import Node, made_dir, made_file
 
 NONROOT_ID = 65532  # distroless and ko use the same number
 
-_PASSWD = f"""\
+PASSWD = f"""\
 root:x:0:0:root:/root:/sbin/nologin
 nonroot:x:{NONROOT_ID}:{NONROOT_ID}:nonroot:/home/nonroot:/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin
 """
-_GROUP = f"""\
+GROUP = f"""\
 root:x:0:
 tty:x:5:
 nonroot:x:{NONROOT_ID}:
@@ -42,11 +42,11 @@ def made() -> tuple[Made, ...]:
     mounted = "the runtime mounts here"
     return (
         Made("/dev", made_dir(), mounted),
-        Made("/etc/group", made_file(_GROUP.encode()), "getgrgid(3) names the groups of root and nonroot"),
+        Made("/etc/group", made_file(GROUP.encode()), "getgrgid(3) names the groups of root and nonroot"),
         Made("/etc/hostname", made_file(b""), "the runtime writes the host's name here"),
         Made("/etc/hosts", made_file(b""), "the runtime writes the host's addresses here"),
         Made("/etc/nsswitch.conf", made_file(_NSSWITCH.encode()), "glibc's name service: files and dns, both built in"),
-        Made("/etc/passwd", made_file(_PASSWD.encode()), "getpwuid(3) names the users root and nonroot"),
+        Made("/etc/passwd", made_file(PASSWD.encode()), "getpwuid(3) names the users root and nonroot"),
         Made("/etc/resolv.conf", made_file(b""), "the runtime writes the name servers here"),
         Made("/home/nonroot", _home(NONROOT_ID), "the home of the user nonroot"),
         Made("/proc", made_dir(), mounted),

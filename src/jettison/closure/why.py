@@ -54,6 +54,13 @@ class Regenerate(NamedTuple):
     reason: Reason
 
 
+class Account(NamedTuple):
+    """A user that the program asks for by `name`: the image's /etc/passwd and /etc/group have it as the Root's do."""
+
+    name: str
+    reason: Reason
+
+
 class Expected(NamedTuple):
     """What the host brings when the image runs, and no image should: a driver's library, by its `name`."""
 
@@ -81,7 +88,7 @@ class Closure:
 
     `reasons`: path → reasons, the first one the one that brought it in. `missing`: what was asked for and not found.
     `variables`: what the environment should have. `made`: path → what lies there instead of the Root's. `caches`: what is to be
-    regenerated of the files. `expected`: what the host brings.
+    regenerated of the files. `expected`: what the host brings. `accounts`: users besides those that every image has.
     """
 
     def __init__(
@@ -92,6 +99,7 @@ class Closure:
         made: Mapping[str, Node] = MappingProxyType({}),
         caches: Iterable[Regenerate] = (),
         expected: Iterable[Expected] = (),
+        accounts: Iterable[Account] = (),
     ) -> None:
         self.reasons = reasons
         self.missing = tuple(missing)
@@ -99,6 +107,7 @@ class Closure:
         self.made = made
         self.caches = tuple(caches)
         self.expected = tuple(expected)
+        self.accounts = tuple(accounts)
 
     def __contains__(self, path: str) -> bool:
         return path in self.reasons
