@@ -6,27 +6,26 @@ import time
 from typing import NamedTuple
 
 from jettison.closure import document
-from jettison.closure.carve import Carved, settle
+from jettison.closure.carve import Carved
 from jettison.closure.choices import Choices
 from jettison.closure.facts import DEFAULT_PATH, Facts, Setting
 from jettison.closure.place import Placement, is_system, within
-from jettison.closure.resolve import find_program, resolve
+from jettison.closure.resolve import find_program
 from jettison.closure.system import made
-from jettison.closure.why import Closure, Missing, Need, Reason
+from jettison.closure.why import Closure, Need, Reason
 from jettison.errors import InvalidData, NotFound, UsageError
 from jettison.events import SILENT, Reporter
-from jettison.image.image import Image, assemble
+from jettison.image.image import Image
 from jettison.image.layers import Compression, cached_layer
-from jettison.image.layout import CLOSURE
 from jettison.image.split import split
 from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.packages.package import Packages, owners
-from jettison.tree.node import MADE_S, made_dir
-from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents
+from jettison.packages.package import Packages
+from jettison.tree.root import DirectoryRoot, Tree, normalise
 from jettison.tree.root import resolve as follow
+from jettison.verbs.assemble import Plan, owners_of, platform_of, settle_plan, source_date_epoch, walk, with_made, write_image
 
 
 class Recipe(NamedTuple):
@@ -60,15 +59,6 @@ class Packed(NamedTuple):
     closure: Closure
 
 
-class _Plan(NamedTuple):
-    """What goes where: `seeds` are needs in the Root, `entry` the program's path in the image."""
-
-    root: Root
-    placement: Placement
-    seeds: tuple[Need, ...]
-    entry: str
-
-
 def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, reporter: Reporter = SILENT) -> Packed:
     """Pack a program and what it needs into an image, keep it in `store` and give it a name.
 
@@ -77,24 +67,20 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
     plan = _plan(recipe)
     setting = Setting(Packages(plan.root), Facts(), recipe.env, recipe.choices)
     _refuse_other_formats(recipe, plan, setting.facts)
-    found = resolve(plan.root, plan.seeds, setting)
-    _refuse_missing(found, reporter)
-    carved = settle(plan.root, found, plan.placement, plan.seeds, setting, recipe.excludes)
-    tree, closure = _with_made(recipe, plan, carved)
+    found, carved = settle_plan(plan, setting, recipe.excludes, reporter)
+    tree, closure = _completed(recipe, plan, carved)
     name = reference or Reference.parse(_default_name(recipe.program))
     with store.writing():
         with store.batch() as batch:
             layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
-            evidence = batch.put(document.write(document.Document(closure, _owners(plan, found))))
-            config = _config(recipe, plan, found, _platform(plan, found, setting.facts), len(layers))
-            image = assemble(config, layers, ((CLOSURE, str(evidence)), *recipe.labels))
-            batch.put(image.raw_config)
-            batch.put(image.raw_manifest)
+            config = _config(recipe, plan, found, platform_of(plan.root, found, setting), len(layers))
+            evidence = document.Document(closure, owners_of(plan, found))
+            image = write_image(config, layers, evidence, recipe.labels, batch)
         store.tag(name, image.digest)
     return Packed(name, image, tree, closure)
 
 
-def _plan(recipe: Recipe) -> _Plan:
+def _plan(recipe: Recipe) -> Plan:
     """Find the program and what goes with it, and decide where they lie in the image."""
     root = DirectoryRoot(recipe.root)
     is_machine = root.base == ""
@@ -109,8 +95,8 @@ def _plan(recipe: Recipe) -> _Plan:
     placement = Placement((real.rpartition("/")[0] or "/") if is_private else "", tuple(moved))
     seeds = [Need(real if is_private else program, Reason("entry", "", "the program that was packed"))]
     for source, _ in includes:
-        seeds += _walk(root, source, f"--include {placement.image_path(source)}")
-    return _Plan(root, placement, tuple(seeds), name if is_private else program)
+        seeds += walk(root, source, f"--include {placement.image_path(source)}")
+    return Plan(root, placement, tuple(seeds), name if is_private else program)
 
 
 def _find(root: DirectoryRoot, recipe: Recipe, is_machine: bool) -> str:
@@ -150,21 +136,7 @@ def _include(root: DirectoryRoot, text: str, program: str, is_machine: bool) -> 
     return path, "" if not is_machine or is_system(path) or beside else f"/{path.rpartition('/')[2]}"
 
 
-def _walk(root: Root, path: str, detail: str) -> list[Need]:
-    """Everything below `path`. Links are kept as they are; devices are left out."""
-    needs, todo = [], [path]
-    while todo:
-        here = todo.pop()
-        node = root.lstat(here)
-        if node is None or node.kind in ("char", "block"):
-            continue
-        needs.append(Need(here, Reason("kept", "", detail), follow_last=False))
-        if node.kind == "dir":
-            todo.extend(f"{here.rstrip('/')}/{name}" for name in reversed(root.listdir(here)))
-    return needs
-
-
-def _refuse_other_formats(recipe: Recipe, plan: _Plan, facts: Facts) -> None:
+def _refuse_other_formats(recipe: Recipe, plan: Plan, facts: Facts) -> None:
     """execve(2) takes ELF files and scripts; a shell would guess further, a container's runtime does not."""
     path, node, *_ = follow(plan.root, plan.seeds[0].path)
     head = facts.head(plan.root, path, node) if node else b""
@@ -172,54 +144,14 @@ def _refuse_other_formats(recipe: Recipe, plan: _Plan, facts: Facts) -> None:
         raise InvalidData(f"`{recipe.program}` is neither an ELF program nor a script with a `#!` line")
 
 
-def _refuse_missing(found: Closure, reporter: Reporter) -> None:
-    """An image without a library that the program needs to start cannot work: NotFound. What an addition of the user's lacks is
-    a notice; what a rule brought, or a library suggests, is only recorded."""
-    fatal = []
-    for item in found.missing:
-        kinds = {item.reason.kind, *(link.reason.kind for link in found.why(item.reason.by))}
-        if kinds <= {"entry", "interpreter", "needed"}:
-            fatal.append(_describe(item))
-        elif "kept" in kinds or (item.reason.kind == "dlopen" and item.reason.confidence == "certain"):
-            reporter.notice(_describe(item))
-    if fatal:
-        hint = "install it, or name its folder with --env LD_LIBRARY_PATH=DIR"
-        raise NotFound("\n       ".join(fatal), hint)
-
-
-def _describe(item: Missing) -> str:
-    looked = f"; looked in {', '.join(item.looked_in)}" if item.looked_in else ""
-    by = f"`{item.reason.by}` needs " if item.reason.by else ""
-    text = f"{by}`{item.name}`, which is not there ({item.reason.detail}){looked}"
-    return text.replace("\n", "\\n")  # a name of a stranger's file must not look like a line of ours
-
-
-def _with_made(recipe: Recipe, plan: _Plan, carved: Carved) -> tuple[Tree, Closure]:
-    """Add what every program expects, each thing with its reason, where the closure has not brought its own."""
-    nodes, reasons = dict(carved.nodes), dict(carved.closure.reasons)
-    entry = follow(Tree(nodes), plan.entry).path
-    for item in () if recipe.bare else made():
-        path = follow(Tree(nodes), item.path).path
-        if path not in nodes:
-            nodes[path] = item.node
-            reasons[path] = (Reason("rule", entry, item.detail),)
-    for path in list(nodes):
-        for folder in parents(path)[1:]:
-            nodes.setdefault(folder, made_dir())
+def _completed(recipe: Recipe, plan: Plan, carved: Carved) -> tuple[Tree, Closure]:
+    """The files with what every program expects; all have one date."""
     mtime = source_date_epoch()
-    stamped = {path: node._replace(mtime=mtime) for path, node in nodes.items()}
-    return Tree(stamped), Closure(reasons, carved.closure.missing, expected=carved.closure.expected)
+    tree, closure = with_made(carved, () if recipe.bare else made(), plan.entry, mtime)
+    return Tree({path: node._replace(mtime=mtime) for path, node in tree.nodes.items()}), closure
 
 
-def source_date_epoch() -> int:
-    """Seconds since 1970: $SOURCE_DATE_EPOCH, or the first day of 1980. Errors: UsageError."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "") or str(MADE_S)
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise UsageError(f"SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970")
-    return int(text)
-
-
-def _config(recipe: Recipe, plan: _Plan, found: Closure, platform: Platform, layers: int) -> ImageConfig:
+def _config(recipe: Recipe, plan: Plan, found: Closure, platform: Platform, layers: int) -> ImageConfig:
     wanted = {"PATH": ":".join(DEFAULT_PATH)} | {item.name: item.value for item in found.variables} | dict(recipe.env)
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(source_date_epoch()))
     return ImageConfig(
@@ -234,24 +166,6 @@ def _config(recipe: Recipe, plan: _Plan, found: Closure, platform: Platform, lay
         created=created,
         history=(History(f"jettison pack {plan.entry}", created),) * layers,
     )
-
-
-def _platform(plan: _Plan, found: Closure, facts: Facts) -> Platform:
-    """The platform that the closure's first ELF file is for: the program's, or its interpreter's."""
-    for path in found.reasons:
-        facts_of = facts.elf(plan.root, path)
-        if facts_of is not None:
-            return Platform.of_elf(facts_of.machine, facts_of.byte_order)
-    return Platform.host()
-
-
-def _owners(plan: _Plan, found: Closure) -> dict[str, document.Owner]:
-    """Who owned each system file, by its path in the image, so that the image can be asked for it later."""
-    shipped = [path for path in found.reasons if plan.placement.image_path(path) == path]
-    if not shipped:
-        return {}
-    known = owners(plan.root, shipped)
-    return {path: document.Owner(*known[path]) for path in shipped if path in known}
 
 
 def _default_name(program: str) -> str:
