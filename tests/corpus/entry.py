@@ -38,7 +38,7 @@ class InvalidEntry(Exception):
 
 def entries() -> list[Entry]:
     """All, by name."""
-    return [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return [read(path) for path in sorted(FOLDER.glob("*.toml"), key=lambda path: path.stem)]
 
 
 def chosen(words: str = "", today: datetime.date | None = None) -> list[Entry]:
