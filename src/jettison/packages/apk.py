@@ -1,35 +1,60 @@
 """apk's database: one file with a paragraph for each package."""
 
+import re
 from collections.abc import Collection
+from functools import cached_property
 
-from jettison.packages.owner import Owner
+from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
 _DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 _LIMIT_BYTES = 256 << 20
+_NAME = re.compile(r"(?:^|\s)([^\s!<>=~][^\s<>=~]*)")  # of `so:libc.musl-x86_64.so.1 busybox>=1.36 !other`
 
 
-def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Owner]:
-    """path → its package, of all paths or of those `wanted`. `F:` names a folder, `R:` a file in it."""
-    found: dict[str, Owner] = {}
-    for paragraph in _read(root).split("\n\n"):
+class Apk:
+    """The database of one Root."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+
+    def records(self) -> list[Record]:
+        return [record for record, _ in self._packages.values()]
+
+    def files(self, owner: Owner) -> list[str]:
+        return self._packages[owner][1]
+
+    def owners(self, wanted: Collection[str] | None = None) -> dict[str, Owner]:
+        if wanted is None:
+            return self._index
+        return {path: self._index[path] for path in wanted if path in self._index}
+
+    @cached_property
+    def _packages(self) -> dict[Owner, tuple[Record, list[str]]]:
+        read = map(self._package, _read(self._root).split("\n\n"))
+        return {record.owner: (record, files) for record, files in read if record.owner.name}
+
+    @cached_property
+    def _index(self) -> dict[str, Owner]:
+        return {path: owner for owner, (_, files) in self._packages.items() for path in files}
+
+    def _package(self, paragraph: str) -> tuple[Record, list[str]]:
+        """A paragraph's package and its files: `F:` names a folder, `R:` a file in it."""
         fields: dict[str, str] = {}
+        files: list[str] = []
         folder = ""
         for line in paragraph.split("\n"):
             key, _, value = line.partition(":")
             if key == "F":
-                folder = value
+                folder = resolve(self._root, f"/{value}").path.rstrip("/")
             elif key == "R":
-                path = resolve(root, f"/{folder}/{value}", follow_last=False).path
-                found[path] = Owner(fields.get("P", ""), fields.get("V", ""), fields.get("A", ""))
+                files.append(f"{folder}/{value}")
             elif len(key) == 1:
                 fields[key] = value
-    return found if wanted is None else {path: found[path] for path in wanted if path in found}
-
-
-def files(root: Root, package: Owner) -> list[str]:
-    """The real paths of the files that a package owns."""
-    return [path for path, owner in owners(root).items() if owner == package]
+        depends, provides = (tuple(_NAME.findall(fields.get(key, ""))) for key in "Dp")
+        conffiles = tuple(path for path in files if path.startswith("/etc/"))  # what apk protects from upgrades
+        owner = Owner(fields.get("P", ""), fields.get("V", ""), fields.get("A", ""))
+        return Record(owner, depends, provides, conffiles), files
 
 
 def _read(root: Root) -> str:

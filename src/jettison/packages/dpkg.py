@@ -1,41 +1,79 @@
 """dpkg's database: `status` and the lists of files, as dpkg-query(1) reads them."""
 
+import re
 from collections.abc import Collection, Iterator
+from functools import cached_property
 
 from jettison.errors import HostError
-from jettison.packages.owner import Owner
+from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
 _FOLDER = "/var/lib/dpkg"
 _LIMIT_BYTES = 256 << 20
 _MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # links into /usr, where dpkg may know the old name
+_SEARCHES = 4  # so many searches take as long as an index of all names, with which every further question is free
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Depends|Pre-Depends|Provides):[ \t]*(.*)", re.MULTILINE)
+_CONFFILE = re.compile(r"^ (/\S+) ", re.MULTILINE)
+_NAME = re.compile(r"(?:^|[,|])\s*([^\s,|:(]+)")  # of `libc6 (>= 2.36), perl:any | perl-base`
 
 
-def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Owner]:
-    """path → its package, of all paths or of those `wanted`. Packages that are removed but not purged own nothing."""
-    found: dict[str, Owner] = {}
-    real_names = _Real(root)
-    names = None if wanted is None else {alias for path in wanted for alias in real_names.aliases(path)}
-    for package, path in _owned(root, names):
-        found.setdefault(real_names.of(path), package)
-    return found
+class Dpkg:
+    """The database of one Root. Packages that are removed but not purged own nothing."""
 
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._real_names = _Real(root)
+        self._searches_left = _SEARCHES
 
-def files(root: Root, package: Owner) -> list[str]:
-    """The real paths that a package owns, folders too, in its list's order."""
-    real_names = _Real(root)
-    names = set(root.listdir(f"{_FOLDER}/info"))
-    return [real_names.of(path) for path in _paths(_lines(root, package, names))]
+    def records(self) -> list[Record]:
+        return list(self._records.values())
 
+    def files(self, owner: Owner) -> list[str]:
+        return [self._real_names.of(path) for path in self._list(owner).split("\n") if _is_path(path)]
 
-def installed(root: Root) -> list[Owner]:
-    """The installed packages, in the order of the database."""
-    packages = []
-    for paragraph in _read(root, f"{_FOLDER}/status").split("\n\n"):
-        fields = {key: _field(paragraph, key) for key in ("Package", "Status", "Version", "Architecture")}
-        if fields["Status"].endswith(" installed"):
-            packages.append(Owner(fields["Package"], fields["Version"], fields["Architecture"]))
-    return packages
+    def owners(self, wanted: Collection[str] | None = None) -> dict[str, Owner]:
+        if wanted is None:
+            named = self._index.items()
+            return {self._real_names.of(path): owner for path, owner in reversed(named) if _is_path(path)}
+        found = {path: self._owner(path) for path in wanted}
+        return {path: owner for path, owner in found.items() if owner is not None}
+
+    @cached_property
+    def _records(self) -> dict[Owner, Record]:
+        """In the order of the database."""
+        read = map(_record, _read(self._root, f"{_FOLDER}/status").split("\n\n"))
+        return {record.owner: record for record in read if record is not None}
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._root.listdir(f"{_FOLDER}/info"))
+
+    @cached_property
+    def _lists(self) -> dict[Owner, str]:
+        """The lists of all packages, each with a line's end before and after it."""
+        return {owner: f"\n{self._list(owner)}\n" for owner in self._records}
+
+    @cached_property
+    def _index(self) -> dict[str, Owner]:
+        """What dpkg calls a path → its package; of a path of several packages the first one."""
+        index: dict[str, Owner] = {}
+        for owner, text in reversed(self._lists.items()):
+            index.update(dict.fromkeys(text.split("\n"), owner))
+        return index
+
+    def _owner(self, path: str) -> Owner | None:
+        names = self._real_names.aliases(path)
+        if self._searches_left > 0:
+            self._searches_left -= 1
+            lines = [f"\n{name}\n" for name in names]
+            return next((owner for owner, text in self._lists.items() for line in lines if line in text), None)
+        return next((self._index[name] for name in names if name in self._index), None)
+
+    def _list(self, owner: Owner) -> str:
+        for name in (f"{owner.name}.list", f"{owner.name}:{owner.architecture}.list"):  # the second is Multi-Arch: same
+            if name in self._names:
+                return _read(self._root, f"{_FOLDER}/info/{name}")
+        return ""
 
 
 class _Real:
@@ -66,27 +104,19 @@ class _Real:
                 yield link + path[len(target) :]
 
 
-def _owned(root: Root, wanted: set[str] | None) -> Iterator[tuple[Owner, str]]:
-    names = set(root.listdir(f"{_FOLDER}/info"))
-    for package in installed(root):
-        lines = _lines(root, package, names)
-        yield from ((package, path) for path in (_paths(lines) if wanted is None else wanted.intersection(lines)))
+def _record(paragraph: str) -> Record | None:
+    """A paragraph's package; None where it is not installed."""
+    fields = dict(_FIELD.findall(paragraph))
+    if not fields.get("Status", "").endswith(" installed"):
+        return None
+    owner = Owner(*(fields.get(key, "").strip() for key in ("Package", "Version", "Architecture")))
+    depends = _NAME.findall(",".join(fields.get(key, "") for key in ("Pre-Depends", "Depends")))
+    conffiles = _CONFFILE.findall(f"\n{paragraph}".partition("\nConffiles:")[2])
+    return Record(owner, tuple(depends), tuple(_NAME.findall(fields.get("Provides", ""))), tuple(conffiles))
 
 
-def _lines(root: Root, package: Owner, names: set[str]) -> list[str]:
-    for name in (f"{package.name}.list", f"{package.name}:{package.architecture}.list"):  # the second is Multi-Arch: same
-        if name in names:
-            return _read(root, f"{_FOLDER}/info/{name}").split("\n")
-    return []
-
-
-def _paths(lines: list[str]) -> list[str]:
-    return [line for line in lines if line.startswith("/") and line != "/."]
-
-
-def _field(paragraph: str, key: str) -> str:
-    """A field of one line; empty where there is none."""
-    return f"\n{paragraph}".partition(f"\n{key}:")[2].partition("\n")[0].strip()
+def _is_path(line: str) -> bool:
+    return line.startswith("/") and line != "/."
 
 
 def _read(root: Root, path: str) -> str:

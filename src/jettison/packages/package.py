@@ -1,14 +1,17 @@
 """A package, and the databases that say which files it owns."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 from typing import NamedTuple
 
-from jettison.packages import apk, dpkg
-from jettison.packages.owner import Owner
+from jettison.packages.apk import Apk
+from jettison.packages.dpkg import Dpkg
+from jettison.packages.owner import Database, Owner, Record
 from jettison.tree.root import Root
 
-_OWNERS = {"dpkg": dpkg.owners, "apk": apk.owners}
-_FILES = {"dpkg": dpkg.files, "apk": apk.files}
+_DATABASES: dict[str, Callable[[Root], Database]] = {"dpkg": Dpkg, "apk": Apk}
+# Where packages put files. What lies elsewhere nobody owns, and no database has to be read to know it.
+_SHIPPED = frozenset("bin boot etc gnu lib lib32 lib64 libx32 opt sbin srv usr var".split())
 
 
 class Package(NamedTuple):
@@ -28,34 +31,71 @@ def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Packa
 
     Paths are real, without links on the way.
     """
-    return {path: Package(manager, *owner) for manager, read in _OWNERS.items() for path, owner in read(root, wanted).items()}
+    return Packages(root).owners(wanted)
 
 
 class Packages:
     """Who owns what in a Root; its databases are read when the first question comes, and no more of them than it takes."""
 
     def __init__(self, root: Root) -> None:
-        self._root = root
-        self._asked: dict[str, Package | None] = {}
-        self._all: dict[str, Package] | None = None
+        self._databases = {manager: database(root) for manager, database in _DATABASES.items()}
+        self._owner: dict[str, Package | None] = {}
         self._files: dict[Package, frozenset[str]] = {}
 
     def owner(self, path: str) -> Package | None:
         """The package that owns the file at a real path."""
-        if path not in self._asked:
-            if self._asked and self._all is None:  # one question is answered by a search, the second by reading it all
-                self._all = owners(self._root)
-            known = owners(self._root, [path]) if self._all is None else self._all
-            self._asked[path] = known.get(path)
-        return self._asked[path]
+        if path not in self._owner:
+            self._owner[path] = self.owners([path]).get(path)
+        return self._owner[path]
+
+    def owners(self, wanted: Collection[str] | None = None) -> dict[str, Package]:
+        """path → the package that owns it, of all paths or of those `wanted`, which is quicker."""
+        if wanted is not None:
+            wanted = [path for path in wanted if path.split("/", 2)[1] in _SHIPPED]
+        found = {manager: database.owners(wanted) for manager, database in self._asked(wanted)}
+        return {path: Package(manager, *owner) for manager, known in found.items() for path, owner in known.items()}
 
     def files(self, package: Package) -> frozenset[str]:
         """The real paths that a package owns."""
         if package not in self._files:
-            self._files[package] = frozenset(_FILES[package.manager](self._root, Owner(*package[1:])))
+            self._files[package] = frozenset(self._databases[package.manager].files(Owner(*package[1:])))
         return self._files[package]
 
     def siblings(self, path: str) -> frozenset[str]:
         """The real paths that the package of the file at `path` owns; none where no package owns it."""
         package = self.owner(path)
         return self.files(package) if package else frozenset()
+
+    def conffiles(self, package: Package) -> tuple[str, ...]:
+        """The configuration files that a package brings, as its manager names them."""
+        return self._records[package].conffiles
+
+    def dependencies(self, package: Package) -> tuple[Package, ...]:
+        """The installed packages that a package depends on, each alternative that is there; not what these depend on."""
+        found = (item for name in self._records[package].depends for item in self._by_name.get((package.manager, name), ()))
+        return tuple(dict.fromkeys(item for item in found if _may_serve(item, package)))
+
+    @cached_property
+    def _records(self) -> dict[Package, Record]:
+        return {
+            Package(manager, *record.owner): record
+            for manager, database in self._databases.items()
+            for record in database.records()
+        }
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], list[Package]]:
+        """(manager, name) → the packages of that name, and those that provide it."""
+        named: dict[tuple[str, str], list[Package]] = {}
+        for package, record in self._records.items():
+            for name in (package.name, *record.provides):
+                named.setdefault((package.manager, name), []).append(package)
+        return named
+
+    def _asked(self, wanted: Collection[str] | None) -> Iterable[tuple[str, Database]]:
+        return self._databases.items() if wanted is None or wanted else ()
+
+
+def _may_serve(item: Package, package: Package) -> bool:
+    """Whether a dependency is of the architecture that the package needs."""
+    return item != package and (item.architecture == package.architecture or "all" in (item.architecture, package.architecture))

@@ -18,7 +18,7 @@ from jettison.image.layout import CLOSURE
 from jettison.image.store import Batch
 from jettison.oci.config import ImageConfig, Pairs
 from jettison.oci.platform import Platform
-from jettison.packages.package import owners
+from jettison.packages.package import Packages
 from jettison.tree.node import MADE_S, made_dir
 from jettison.tree.root import Root, Tree, parents
 from jettison.tree.root import resolve as follow
@@ -119,12 +119,10 @@ def platform_of(root: Root, found: Closure, setting: Setting) -> Platform:
     return Platform.host()
 
 
-def owners_of(plan: Plan, found: Closure) -> dict[str, document.Owner]:
+def owners_of(plan: Plan, found: Closure, packages: Packages) -> dict[str, document.Owner]:
     """Who owned each system file, by its path in the image, so that the image can be asked for it later."""
     shipped = [path for path in found.reasons if plan.placement.image_path(path) == path]
-    if not shipped:
-        return {}
-    known = owners(plan.root, shipped)
+    known = packages.owners(shipped)
     return {path: document.Owner(*known[path]) for path in shipped if path in known}
 
 

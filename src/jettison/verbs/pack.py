@@ -74,7 +74,7 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
         with store.batch() as batch:
             layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
             config = _config(recipe, plan, found, platform_of(plan.root, found, setting), len(layers))
-            evidence = document.Document(closure, owners_of(plan, found))
+            evidence = document.Document(closure, owners_of(plan, found, setting.packages))
             image = write_image(config, layers, evidence, recipe.labels, batch)
         store.tag(name, image.digest)
     return Packed(name, image, tree, closure)

@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Callable
 
 from jettison.errors import HostError
-from jettison.packages.dpkg import installed
-from jettison.packages.package import Package, owners
+from jettison.packages.dpkg import Dpkg
+from jettison.packages.package import Package, Packages, owners
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Tree
 
@@ -27,11 +27,17 @@ Package: app
 Status: install ok installed
 Architecture: all
 Version: 3
+Depends: libz1 (>= 1:1.2) | libz-ng, absent:any
+Conffiles:
+ /etc/app.conf 0123456789abcdef0123456789abcdef
+ /etc/app.old 0123456789abcdef0123456789abcdef obsolete
+Description: an application
 """
 APK = """\
 P:musl
 V:1.2.5-r0
 A:x86_64
+p:so:libc.musl-x86_64.so.1=1
 F:lib
 R:ld-musl-x86_64.so.1
 F:usr/lib
@@ -40,8 +46,11 @@ R:libx.so
 P:busybox
 V:1.36.1-r0
 A:x86_64
+D:so:libc.musl-x86_64.so.1>=1.2 !other
 F:bin
 R:busybox
+F:etc
+R:securetty
 """
 
 
@@ -65,6 +74,31 @@ def test_a_dpkg_database_is_read_with_the_links_of_a_merged_root() -> None:
     assert found["/usr/lib/libz.so.1"] == Package("dpkg", "libz1", "1:1.2.13-1", "amd64")
     assert str(found["/usr/bin/app"]) == "app 3"
     assert "/etc/gone.conf" not in found
+
+
+def test_a_package_has_direct_dependencies_and_configuration_files() -> None:
+    """Of dpkg those that are installed, of any alternative; of apk by what a package provides, and what lies in /etc."""
+    folders = {"/lib": made_dir(), "/lib/apk": made_dir(), "/lib/apk/db": made_dir()}
+    databases = {"/var/lib/dpkg/status": STATUS, "/lib/apk/db/installed": APK}
+    packages = Packages(Tree({**folders, **{path: made_file(text.encode()) for path, text in databases.items()}}))
+    app = Package("dpkg", "app", "3", "all")
+    busybox = Package("apk", "busybox", "1.36.1-r0", "x86_64")
+
+    assert [package.name for package in packages.dependencies(app)] == ["libz1"]
+    assert packages.conffiles(app) == ("/etc/app.conf", "/etc/app.old")
+    assert [package.name for package in packages.dependencies(busybox)] == ["musl"]
+    assert packages.conffiles(busybox) == ("/etc/securetty",)
+
+
+def test_many_questions_are_answered_like_few() -> None:
+    """The first are searched for, the others looked up; nobody owns what lies where packages put nothing."""
+    names = [f"/usr/share/z{number}" for number in range(12)]
+    files = {"/var/lib/dpkg/status": STATUS, "/var/lib/dpkg/info/libz1:amd64.list": "\n".join(names)}
+    packages = Packages(Tree({path: made_file(text.encode()) for path, text in files.items()}))
+
+    found = [packages.owner(name) for name in (*names, "/usr/share/other", "/home/z")]
+
+    assert [package.name if package else "" for package in found] == ["libz1"] * 12 + ["", ""]
 
 
 class ShutTree(Tree):
@@ -108,5 +142,5 @@ def test_dpkg_query_says_the_same_of_this_machine(require: Callable[[str], str])
 
     root = DirectoryRoot()
 
-    assert sorted(map(tuple, installed(root))) == expected
+    assert sorted(tuple(record.owner) for record in Dpkg(root).records()) == expected
     assert owners(root)["/usr/bin/dpkg"].name == "dpkg"
