@@ -5,12 +5,12 @@ OCI archives and OCI folders.
 """
 
 import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Container, Iterator
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from jettison.errors import HostileData, InvalidData, UsageError
 from jettison.events import Reporter
-from jettison.image.batch import Batch, Blob
+from jettison.image.batch import Blob
 from jettison.image.image import Image
 from jettison.image.layout import closure_digest
 from jettison.image.rootfs import TarStream, size_limit
@@ -44,9 +44,25 @@ class Loaded(NamedTuple):
     references: tuple[Reference, ...]
 
 
-def take_images(source: Source, batch: Batch, reporter: Reporter) -> list[Loaded]:
-    """All images of the source, whole and verified, in the batch; what else was in the source is dropped from it."""
-    intake = _Intake(source, batch, reporter)
+class Blobs(Protocol):
+    """Where the blobs of a source are: a Batch, or the source itself."""
+
+    def put(self, data: bytes, /) -> Digest:
+        """Keep a document that the source does not have in this form."""
+
+    def open(self, digest: Digest, /) -> BinaryIO:
+        """The bytes of a blob that was taken or put."""
+
+    def keep(self, digests: Container[Digest], /) -> None:
+        """Only these are needed."""
+
+
+def take_images(source: Source, batch: Blobs, reporter: Reporter, verifies_layers: bool = True) -> list[Loaded]:
+    """All images of the source, whole and verified, in the batch; what else was in the source is dropped from it.
+
+    Who reads the layers afterwards, and verifies them then, need not have them verified here.
+    """
+    intake = _Intake(source, batch, reporter, verifies_layers)
     if source.has("index.json"):
         loaded = list(intake.oci_images())
     elif source.has("manifest.json"):
@@ -60,11 +76,12 @@ def take_images(source: Source, batch: Batch, reporter: Reporter) -> list[Loaded
 class _Intake:
     """The walk from a source's index to the last layer."""
 
-    def __init__(self, source: Source, batch: Batch, reporter: Reporter) -> None:
+    def __init__(self, source: Source, batch: Blobs, reporter: Reporter, verifies_layers: bool) -> None:
         self.kept: set[Digest] = set()
         self._source = source
         self._batch = batch
         self._reporter = reporter
+        self._verifies_layers = verifies_layers
         self._verified: set[tuple[Digest, Digest]] = set()
 
     # OCI
@@ -194,7 +211,7 @@ class _Intake:
             compression = compression_of(blob.read(6), what)
         if compression == "none" and digest != diff_id:
             raise InvalidData(f"{what} holds the tar archive {digest}, its config says {diff_id}")
-        if compression != "none" and (digest, diff_id) not in self._verified:
+        if compression != "none" and self._verifies_layers and (digest, diff_id) not in self._verified:
             with self._batch.open(digest) as blob:
                 limit = size_limit(os.fstat(blob.fileno()).st_size)
                 TarStream(decompressed(blob, what), what, limit).verify(diff_id)

@@ -2,14 +2,15 @@
 
 import os
 import stat
+from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 from jettison.errors import HostileData, InvalidData
 from jettison.events import Reporter
 from jettison.image.batch import Batch, Blob
-from jettison.tree.decompress import decompressed
 from jettison.tree.node import HostFile
-from jettison.tree.untar import read_tar
+from jettison.tree.untar import Entry, read_tar
+from jettison.tree.untar import Source as Stream
 
 _ENTRY_LIMIT = 100_000
 _LINK_LIMIT = 40
@@ -30,35 +31,27 @@ class Source(Protocol):
 
 
 class ArchiveSource:
-    """A tar archive, all files of which are taken as they come by."""
+    """A tar archive, all files of which are taken as they come by, each by `keep`."""
 
-    def __init__(self, stream: BinaryIO, what: str, batch: Batch, reporter: Reporter) -> None:
+    def __init__(self, tar: Stream, what: str, keep: Callable[[Entry], Blob]) -> None:
         self.what = what
-        self._batch = batch
         self._files: dict[str, Blob] = {}
         self._links: dict[str, str] = {}
-        done = 0
-        plain = decompressed(stream, what)
-        for entry in read_tar(plain, what, _ENTRY_LIMIT):
+        for entry in read_tar(tar, what, _ENTRY_LIMIT):
             name = _inside(entry.name, what)
             self._files.pop(name, None)
             self._links.pop(name, None)
             if entry.kind == "file":
-                with batch.writer() as writer:
-                    for offset, chunk in entry.data:
-                        if offset != writer.size:
-                            raise HostileData(f"refusing {what}: `{entry.name}` is a sparse file")
-                        writer.write(chunk)
-                        done += len(chunk)
-                        reporter.progress("loading", done, 0)
-                self._files[name] = Blob(writer.digest, writer.size)
+                if sum(length for _, length in entry.data.extents) != entry.size:
+                    raise HostileData(f"refusing {what}: `{entry.name}` is a sparse file")
+                self._files[name] = keep(entry)
             elif entry.kind == "symlink":  # docker writes equal layers once
                 self._links[name] = _inside(f"{os.path.dirname(name)}/{entry.target}", what)
             elif entry.kind == "hardlink":
                 self._links[name] = _inside(entry.target, what)
         # The padding: a pipe's writer is not to be cut off, and a compressor's checksum comes last.
         for _ in range(_PADDING_LIMIT_BYTES // _COPY_BYTES):
-            if not plain.read(_COPY_BYTES):
+            if not tar.read(_COPY_BYTES):
                 break
 
     def has(self, name: str) -> bool:
@@ -78,13 +71,29 @@ class ArchiveSource:
         return name
 
 
-class FolderSource:
-    """An OCI layout in a folder."""
+def into(batch: Batch, reporter: Reporter) -> Callable[[Entry], Blob]:
+    """Files of an archive are written into the batch."""
+    done = 0
 
-    def __init__(self, path: str, batch: Batch) -> None:
+    def keep(entry: Entry) -> Blob:
+        nonlocal done
+        with batch.writer() as writer:
+            for _, chunk in entry.data:
+                writer.write(chunk)
+                done += len(chunk)
+                reporter.progress("loading", done, 0)
+        return Blob(writer.digest, writer.size)
+
+    return keep
+
+
+class FolderSource:
+    """An OCI layout in a folder; a file is taken by `keep`, which may close it."""
+
+    def __init__(self, path: str, keep: Callable[[BinaryIO], Blob]) -> None:
         self.what = f"`{path}`"
         self._path = path
-        self._batch = batch
+        self._keep = keep
 
     def has(self, name: str) -> bool:
         return os.path.isfile(f"{self._path}/{_inside(name, self.what)}")
@@ -92,12 +101,22 @@ class FolderSource:
     def take(self, name: str) -> Blob:
         if not self.has(name):
             raise InvalidData(f"{self.what} has no file `{name}`")
-        with HostFile(f"{self._path}/{_inside(name, self.what)}").open() as file, self._batch.writer() as writer:
+        with HostFile(f"{self._path}/{_inside(name, self.what)}").open() as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise InvalidData(f"`{name}` of {self.what} is no regular file")
+            return self._keep(file)
+
+
+def copied_into(batch: Batch) -> Callable[[BinaryIO], Blob]:
+    """Files of a folder are copied into the batch."""
+
+    def keep(file: BinaryIO) -> Blob:
+        with batch.writer() as writer:
             while chunk := file.read(_COPY_BYTES):
                 writer.write(chunk)
         return Blob(writer.digest, writer.size)
+
+    return keep
 
 
 def _inside(name: str, what: str) -> str:

@@ -1,19 +1,22 @@
 """An image as a Tree: its layers applied in order, with true owners, modes and attributes.
 
-The facts come from the layers' own archives, because only root's unpacking can keep owners; the bytes of files are opened in
-the unpacked layers.
+Facts and bytes come from the layers' own archives, where they lie: nothing is unpacked.
 """
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 
+from jettison.errors import InvalidData
 from jettison.events import SILENT, Reporter
-from jettison.image.changes import Changes, Copy, Folder, Whiteout
+from jettison.image.changes import Changes, Copy, Folder, Put, Whiteout
 from jettison.image.image import Image, Layer
-from jettison.image.rootfs import layer_entries, unpack
+from jettison.image.inplace import Held, Kept, Slice, plain, whole
+from jettison.image.rootfs import TarStream, size_limit
 from jettison.image.store import LocalStore
-from jettison.tree.node import HostFile, Node, made_dir
+from jettison.oci.digest import Digest
+from jettison.tree.node import Node, made_dir
 from jettison.tree.root import Tree, parents
-from jettison.tree.untar import read_tar
+from jettison.tree.untar import Data, read_tar
 
 Nodes = dict[str, Node]
 
@@ -27,30 +30,55 @@ class LayeredTree(Tree):
 
 
 def image_tree(store: LocalStore, image: Image, reporter: Reporter = SILENT) -> LayeredTree:
-    """The filesystem of an image; unpacks the layers that are not. Errors: NotFound, InvalidData, HostileData, HostError."""
+    """The filesystem of an image of the store. Errors: NotFound, InvalidData, HostileData, HostError."""
+    with store.writing():
+        return layered_tree(image, lambda digest: _stored(store, digest), spool(store), reporter)
+
+
+def _stored(store: LocalStore, digest: Digest) -> Slice:
+    with store.open(digest) as file:
+        return whole(file)
+
+
+def spool(store: LocalStore) -> Held:
+    """A file without a name, for what is decompressed; gone with its last reader. Only while `writing`."""
+    with tempfile.TemporaryFile(dir=f"{store.path}/tmp") as file:
+        return Held(file)
+
+
+def layered_tree(image: Image, blob: Callable[[Digest], Slice], spooled: Held, reporter: Reporter = SILENT) -> LayeredTree:
+    """The filesystem of an image whose blobs `blob` finds; every layer is verified. Errors: InvalidData, HostileData."""
     nodes: Nodes = {"/": made_dir()}
     layers: dict[str, int] = {}
-    for number, (layer, folder) in enumerate(zip(image.layers, unpack(store, image, reporter), strict=True), 1):
-        added, gone = _read_layer(store, layer, nodes, folder, number, f"layer {number} of {image.digest.short}")
+    for number, layer in enumerate(image.layers, 1):
+        what = f"layer {number} of {image.digest.short}"
+        found = blob(layer.descriptor.digest)
+        if found.size != layer.descriptor.size:
+            raise InvalidData(f"{what} is {found.size} bytes, its manifest says {layer.descriptor.size}")
+        limit = size_limit(found.size)
+        added, gone = _read_layer(plain(found, spooled, what, reporter), layer, limit, nodes, number, what)
         nodes = _without(nodes, added, gone) | added
         layers = {path: layers[path] for path in nodes if path in layers} | dict.fromkeys(added, number)
     return LayeredTree(nodes, layers)
 
 
 def _read_layer(
-    store: LocalStore, layer: Layer, lower: Nodes, folder: str, number: int, what: str
+    kept: Kept, layer: Layer, limit_bytes: int, lower: Nodes, number: int, what: str
 ) -> tuple[Nodes, dict[str, bool]]:
     """What a layer adds; and what it takes away: True for a path with all below it, False for what is below it only."""
     changes = Changes(Tree(lower), what)
     gone: dict[str, bool] = {}
     copied: dict[str, Node] = {}
-    with layer_entries(store, layer, what) as tar:
-        for change in changes.of(read_tar(tar, what)):
-            if isinstance(change, Whiteout):
-                gone[change.path] = True
-            elif isinstance(change, Copy):
-                copied[change.path] = change.node
-        tar.verify(layer.diff_id)
+    contents: dict[int, tuple[Node, Slice]] = {}  # the Node is kept, so that its id stays its own
+    tar = TarStream(kept, what, limit_bytes)
+    for change in changes.of(read_tar(tar, what)):
+        if isinstance(change, Whiteout):
+            gone[change.path] = True
+        elif isinstance(change, Copy):
+            copied[change.path] = change.node
+        elif isinstance(change, Put) and change.data is not None:
+            contents[id(change.node)] = change.node, _lying(kept, change.data, change.node.size)
+    tar.verify(layer.diff_id)
     added: Nodes = {}
     for path, item in _items(changes.root):
         if isinstance(item, Folder):
@@ -59,7 +87,17 @@ def _read_layer(
                 gone[path] = False
         else:
             added[path] = item
-    return _with_bytes(added, copied, folder, number), gone
+    return _with_bytes(added, copied, contents, number), gone
+
+
+def _lying(kept: Kept, data: Data, size: int) -> Slice:
+    """Where the bytes of the entry lie that comes next in a stream."""
+    here = kept.here
+    extents = []
+    for offset, length in data.extents:
+        extents.append((offset, here, length))
+        here += length
+    return Slice(kept.file, tuple(extents), size)
 
 
 def _items(root: Folder) -> Iterator[tuple[str, Folder | Node]]:
@@ -72,7 +110,7 @@ def _items(root: Folder) -> Iterator[tuple[str, Folder | Node]]:
             todo += [(f"{path.rstrip('/')}/{name}", child) for name, child in item.children.items()]
 
 
-def _with_bytes(added: Nodes, copied: Nodes, folder: str, number: int) -> Nodes:
+def _with_bytes(added: Nodes, copied: Nodes, contents: dict[int, tuple[Node, Slice]], number: int) -> Nodes:
     """The nodes with their bytes, and with what they share as hard links."""
     names: dict[int, int] = {}
     for node in added.values():
@@ -84,7 +122,7 @@ def _with_bytes(added: Nodes, copied: Nodes, folder: str, number: int) -> Nodes:
             result[path] = node
             continue
         inode = (number, inodes.setdefault(id(node), len(inodes))) if names[id(node)] > 1 else None
-        result[path] = node._replace(inode=inode, content=HostFile(folder + path)) if node.kind == "file" else node
+        result[path] = node._replace(inode=inode, content=contents[id(node)][1]) if node.kind == "file" else node
     return result
 
 

@@ -7,8 +7,9 @@ from jettison.errors import NotFound
 from jettison.events import SILENT, Reporter
 from jettison.image.batch import Batch
 from jettison.image.intake import Loaded, take_images
-from jettison.image.source import ArchiveSource, FolderSource
+from jettison.image.source import ArchiveSource, FolderSource, copied_into, into
 from jettison.image.store import LocalStore
+from jettison.tree.decompress import decompressed
 
 
 def load(store: LocalStore, source: str | BinaryIO, reporter: Reporter = SILENT) -> list[Loaded]:
@@ -26,15 +27,20 @@ def load(store: LocalStore, source: str | BinaryIO, reporter: Reporter = SILENT)
 
 def _take(source: str | BinaryIO, batch: Batch, reporter: Reporter) -> list[Loaded]:
     if not isinstance(source, str):
-        return take_images(ArchiveSource(source, "the archive", batch, reporter), batch, reporter)
+        return _take_archive(source, "the archive", batch, reporter)
     if os.path.isdir(source):
-        return take_images(FolderSource(source, batch), batch, reporter)
+        return take_images(FolderSource(source, copied_into(batch)), batch, reporter)
     try:
         stream = open(source, "rb")  # noqa: SIM115
     except FileNotFoundError as error:
         raise NotFound(f"no archive at `{source}`") from error
     with stream:
-        return take_images(ArchiveSource(stream, f"`{source}`", batch, reporter), batch, reporter)
+        return _take_archive(stream, f"`{source}`", batch, reporter)
+
+
+def _take_archive(stream: BinaryIO, what: str, batch: Batch, reporter: Reporter) -> list[Loaded]:
+    archive = ArchiveSource(decompressed(stream, what), what, into(batch, reporter))
+    return take_images(archive, batch, reporter)
 
 
 def _name(store: LocalStore, loaded: Loaded, reporter: Reporter) -> None:

@@ -1,0 +1,102 @@
+"""An image that is only read: one of the store, or one in an archive or a folder of another tool, which stays where it is."""
+
+import hashlib
+import io
+import os
+from collections.abc import Container, Iterable
+from typing import BinaryIO, NamedTuple
+
+from jettison.errors import NotFound, UsageError
+from jettison.events import SILENT, Reporter
+from jettison.image.batch import Blob
+from jettison.image.image import Image
+from jettison.image.inplace import Held, Slice, plain, whole
+from jettison.image.intake import take_images
+from jettison.image.source import ArchiveSource, FolderSource, Source
+from jettison.image.store import LocalStore
+from jettison.image.tree import LayeredTree, image_tree, layered_tree, spool
+from jettison.oci.digest import Digest
+from jettison.tree.node import HostFile
+from jettison.tree.untar import Entry
+
+_COPY_BYTES = 1 << 20
+
+
+class Opened(NamedTuple):
+    """An image and its filesystem."""
+
+    image: Image
+    tree: LayeredTree
+
+
+def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> Opened:
+    """The image that `target` means: a path with a slash, or of something that is there, is an archive's or a folder's.
+
+    The store is not changed. Errors: NotFound, UsageError where the archive has several images, InvalidData, HostileData.
+    """
+    if not is_path(target):
+        _, digest = store.resolve(target)
+        image = store.image(digest)
+        return Opened(image, image_tree(store, image, reporter))
+    with store.writing():
+        spooled = spool(store)
+        places = _Places()
+        loaded = take_images(_source(target, places, spooled, reporter), places, reporter, verifies_layers=False)
+        if len(loaded) != 1:
+            names = ", ".join(f"`{reference.familiar}`" for item in loaded for reference in item.references)
+            raise UsageError(f"`{target}` has {len(loaded)} images: {names}", "load it, and name one of them")
+        return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter))
+
+
+def is_path(target: str) -> bool:
+    """Whether a user's word means a file or a folder rather than an image's name."""
+    return target.startswith(("/", "./", "../")) or target.endswith("/") or os.path.lexists(target)
+
+
+class _Places:
+    """The Blobs of an archive or a folder, where they lie."""
+
+    def __init__(self) -> None:
+        self._slices: dict[Digest, Slice] = {}
+        self._made: dict[Digest, bytes] = {}
+
+    def put(self, data: bytes) -> Digest:
+        digest = Digest.of(data)
+        self._made[digest] = data
+        return digest
+
+    def open(self, digest: Digest) -> BinaryIO:
+        return io.BytesIO(self._made[digest]) if digest in self._made else self._slices[digest].open()
+
+    def keep(self, digests: Container[Digest]) -> None:
+        pass
+
+    def slice(self, digest: Digest) -> Slice:
+        """Where a blob lies."""
+        return self._slices[digest]
+
+    def note(self, content: Slice, chunks: Iterable[bytes]) -> Blob:
+        """Remember where a blob lies whose bytes come by."""
+        found = hashlib.sha256()
+        for chunk in chunks:
+            found.update(chunk)
+        digest = Digest("sha256", found.hexdigest())
+        self._slices[digest] = content
+        return Blob(digest, content.size)
+
+
+def _source(path: str, places: _Places, spooled: Held, reporter: Reporter) -> Source:
+    if os.path.isdir(path):
+        return FolderSource(path, lambda file: places.note(whole(file), iter(lambda: file.read(_COPY_BYTES), b"")))
+    what = f"`{path}`"
+    try:
+        with HostFile(os.path.realpath(path)).open() as file:
+            tar = plain(whole(file), spooled, what, reporter)
+    except FileNotFoundError as error:
+        raise NotFound(f"no archive at `{path}`") from error
+
+    def keep(entry: Entry) -> Blob:
+        content = Slice(tar.file, ((0, tar.here, entry.size),), entry.size)
+        return places.note(content, (chunk for _, chunk in entry.data))
+
+    return ArchiveSource(tar, what, keep)
