@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jettison.closure import elf
 from jettison.closure.choices import Choices
 from jettison.closure.elf import Elf
-from jettison.closure.why import Account, Expected, Make, Missing, Need, Reason, Regenerate, Variable
+from jettison.closure.why import Account, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.oci import process
 from jettison.tree.node import Node
 from jettison.tree.root import Root
@@ -110,7 +110,7 @@ class Subject(NamedTuple):
         return self.setting.facts.elf(self.root, path)
 
 
-Finding = Need | Make | Regenerate | Account | Expected | Missing | Variable
+Finding = Need | Omit | Make | Regenerate | Account | Expected | Missing | Variable
 Finder = Callable[[Subject], Iterable[Finding]]
 
 

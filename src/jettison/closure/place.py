@@ -5,6 +5,8 @@ relative to it, so that an image does not depend on the folder it was packed fro
 """
 
 import posixpath
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from jettison.tree.node import Node
@@ -25,13 +27,25 @@ def within(path: str, folders: tuple[str, ...]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
+def matches_any(path: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is that of the path's name, or with a slash, of the whole path."""
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
 class Placement(NamedTuple):
     """`folder` is the program's own, empty where everything keeps its path; `moved` are (from, to), the first match counts;
-    `absolute` are private paths that are asked for by their absolute name."""
+    `absolute` are private paths that are asked for by their absolute name.
+
+    With `keeps_owners` everything has the owner, the mode and the attributes that it has in the Root; set-user-id bits only the
+    files of `setuid`.
+    """
 
     folder: str = ""
     moved: tuple[tuple[str, str], ...] = ()
     absolute: frozenset[str] = frozenset()
+    keeps_owners: bool = False
+    setuid: frozenset[str] = frozenset()
 
     def image_path(self, path: str) -> str:
         """Where `path` lies in the image."""
@@ -46,6 +60,8 @@ class Placement(NamedTuple):
 
     def image_node(self, path: str, node: Node) -> Node:
         """The node as it lies in the image: root's, without set-user-id bits, and of what was moved, with plain modes."""
+        if self.keeps_owners:
+            return node if node.kind != "file" or path in self.setuid else node._replace(mode=node.mode & 0o1777)
         node = node._replace(uid=0, gid=0, mode=node.mode & 0o1777, xattrs=_capabilities(node))
         new_path = self.image_path(path)
         if new_path == path and (is_system(path) or not self.folder):

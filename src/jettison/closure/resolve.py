@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Setting, Subject
 from jettison.closure.finders import FINDERS
-from jettison.closure.place import within
-from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Reason, Regenerate, Variable
+from jettison.closure.place import matches_any, within
+from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InternalError, InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
@@ -103,11 +103,24 @@ class _Work:
 
     def _ask(self, subject: Subject, finders: Sequence[Finder]) -> list[Finding]:
         try:
-            return [finding for finder in finders for finding in finder(subject)]
+            return self._without_omitted([finding for finder in finders for finding in finder(subject)])
         except InvalidData:
             if subject.reason.kind in ("entry", "interpreter", "needed", "dlopen"):
                 raise
             return []  # a broken file that nothing starts is shipped as it is
+
+    def _without_omitted(self, findings: list[Finding]) -> list[Finding]:
+        """The level safe omits nothing."""
+        omits = [finding for finding in findings if isinstance(finding, Omit)]
+        if not omits:
+            return findings
+        patterns = [pattern for omit in omits for pattern in omit.patterns] if self._setting.choices.level != "safe" else []
+        return [
+            finding
+            for finding in findings
+            if not isinstance(finding, Omit)
+            and not (isinstance(finding, Need) and finding.reason.kind == "string" and matches_any(finding.path, patterns))
+        ]
 
 
 def _way(found: Resolved) -> Iterable[str]:

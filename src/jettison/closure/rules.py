@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from jettison.closure.choices import LEVELS, Level
 from jettison.closure.facts import Finding, Subject
-from jettison.closure.why import Account, Confidence, Expected, Make, Need, Reason, Regenerate, Variable
+from jettison.closure.place import matches_any
+from jettison.closure.why import Account, Confidence, Expected, Make, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InvalidData, NotFound
 from jettison.tree.node import made_dir, made_symlink
 from jettison.tree.root import Root, normalise, resolve
@@ -31,11 +32,13 @@ class Rule(NamedTuple):
     `files` are patterns of names, or of whole paths where they have a slash; `symbols` are imported by a program or a library
     of it; `strings` stand in an ELF file; `packages` own a program. `include` are patterns, absolute or relative to the folder
     of the file that set it off; a last `**` is everything below. `exclude` are patterns of names, or of whole paths. A rule
-    that finds nothing to include does nothing.
+    that finds nothing to include does nothing. `omit` are patterns of what the file names and works without: what its strings
+    say does not bring it, but at the level safe.
 
     `env` are variables for the image; `folders` path → mode, made empty; `links` path → target, made; `regenerate` are names of
-    caches.REGENERATE; `accounts` are users that the image names as the Root does; `expect` are patterns of libraries that only the host can bring; `reader` is a module in closure/readers
-    that reads on where patterns end. `level` is the first level that follows the rule.
+    caches.REGENERATE; `accounts` are users that the image names as the Root does; `expect` are patterns of libraries that only
+    the host can bring; `reader` is a module in closure/readers that reads on where patterns end. `level` is the first level
+    that follows the rule.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Rule(NamedTuple):
     packages: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    omit: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     folders: tuple[tuple[str, str], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
@@ -63,11 +67,11 @@ class Rule(NamedTuple):
     def paths(self, root: Root, trigger: str) -> list[str]:
         """What the rule brings when the file at `trigger` sets it off, sorted."""
         folder = trigger.rpartition("/")[0] or "/"
-        found = {path for pattern in self.include for path in _glob(root, normalise(pattern, folder))}
+        found = {path for pattern in self.include for path in glob(root, normalise(pattern, folder))}
         return sorted(path for path in found if path != trigger and not self._excludes(path))
 
     def _excludes(self, path: str) -> bool:
-        return any(_matches_file(path, pattern) for pattern in self.exclude)
+        return matches_any(path, self.exclude)
 
 
 class _Rules:
@@ -91,6 +95,8 @@ def findings(subject: Subject) -> Iterator[Finding]:
         if rule.include and not paths:
             continue
         yield from (Need(path, reason) for path in paths)
+        if rule.omit:
+            yield Omit(rule.omit, reason)
         yield from (Variable(name, value, reason) for name, value in rule.env)
         yield from (Make(path, made_dir(int(mode, 8)), reason) for path, mode in rule.folders)
         yield from (Make(path, made_symlink(target), reason) for path, target in rule.links)
@@ -174,7 +180,7 @@ def _set_off(subject: Subject) -> list[Rule]:
     return [
         rule
         for rule in known.rules
-        if (is_named and any(_matches_file(path, pattern) for pattern in rule.files))
+        if (is_named and matches_any(path, rule.files))
         or not symbols.isdisjoint(rule.symbols)
         or not strings.isdisjoint(rule.strings)
         or package in rule.packages
@@ -202,11 +208,7 @@ def _package(subject: Subject) -> str:
     return owner.name if owner else ""
 
 
-def _matches_file(path: str, pattern: str) -> bool:
-    return fnmatchcase(path if "/" in pattern else path.rpartition("/")[2], pattern)
-
-
-def _glob(root: Root, pattern: str) -> Iterable[str]:
+def glob(root: Root, pattern: str) -> Iterable[str]:
     """The paths that match, links on the way followed."""
     paths = ["/"]
     parts = pattern.split("/")[1:]

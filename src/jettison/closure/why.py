@@ -54,6 +54,13 @@ class Regenerate(NamedTuple):
     reason: Reason
 
 
+class Omit(NamedTuple):
+    """What a file names and works without: `patterns` of paths that evidence of the same file does not bring."""
+
+    patterns: tuple[str, ...]
+    reason: Reason
+
+
 class Account(NamedTuple):
     """A user that the program asks for by `name`: the image's /etc/passwd and /etc/group have it as the Root's do."""
 
