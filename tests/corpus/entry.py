@@ -15,7 +15,7 @@ Network = Literal["none", "loopback"]
 
 
 class Entry(NamedTuple):
-    """`packages` are Debian's; `programs` are names on PATH, each of which is packed into an image of its own.
+    """`packages` are Debian's; `programs` are names on PATH, or paths, each of which is packed into an image of its own.
 
     `setup` and `run` are scripts for bash, `compare` the files whose bytes must be the same too. `user` is who runs all of it
     where root is refused. `environment` is all that the scripts get besides PATH, HOME and TZ.

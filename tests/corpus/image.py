@@ -15,7 +15,7 @@ PACK_TIMEOUT_S = 120.0
 
 
 class Image(NamedTuple):
-    """`program` is a name, `path` where it lies on the machine; `files` is paths but folders, `size` their bytes together."""
+    """`program` is its name, `path` where it lies on the machine; `files` is paths but folders, `size` their bytes together."""
 
     program: str
     path: str
@@ -39,12 +39,13 @@ def pack(program: str, world: World, *flags: str) -> Image:
     path = shutil.which(program, path=PATH)
     if path is None:
         raise NotPacked(f"no {program} on PATH")
-    tag = f"corpus-{program.lower().replace('+', 'p')}"
+    name = os.path.basename(program)
+    tag = f"corpus-{name.lower().replace('+', 'p')}"
     done = call(world, "pack", path, "-t", tag, "--json", "--compression", "none", *flags)
     if done.returncode != 0:
         raise NotPacked(f"pack {path}: {done.stderr.strip()}")
     value = json.loads(done.stdout)
-    return Image(program, path, tag, value["files"], value["size"])
+    return Image(name, path, tag, value["files"], value["size"])
 
 
 def call(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -7,49 +7,53 @@ from typing import NamedTuple
 from corpus import cause
 from corpus.entry import Entry
 from corpus.image import Image, NotPacked, pack, stand_in, used
+from corpus.reasons import unreasoned
 from corpus.world import Said, World
+
+FAULT = "the entry's fault"
 
 
 class Verdict(NamedTuple):
-    """`problem` is empty where it works; `causes` explain it; `detail` shows both outputs where they differ."""
+    """`problem` is empty where it works; `causes` explain it; `detail` shows both outputs where they differ.
+
+    `unreasoned` are files of the images that have no reason for being there, which says nothing about working.
+    """
 
     entry: Entry
     level: str
     images: tuple[Image, ...]
     problem: str
-    causes: tuple[str, ...]
-    seconds: float
+    causes: tuple[str, ...] = ()
     detail: str = ""
+    unreasoned: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 def judge(entry: Entry, level: str = "balanced") -> Verdict:
-    """Run outside, pack, run inside, compare."""
+    """Run outside, pack, run inside, compare, at one level."""
     start_s = time.monotonic()
-    images: list[Image] = []
     with World(entry) as world:
-        problem, causes, detail = _judged(world, level, images)
-    return Verdict(entry, level, tuple(images), problem, tuple(causes), time.monotonic() - start_s, detail)
+        outside = world.run(is_inside=False)
+        fault = outside.problem or ("" if outside.stdout.strip() else "nothing on stdout outside")
+        verdict = Verdict(entry, level, (), FAULT, (fault,), outside.stderr) if fault else _packed(world, level, outside)
+    return verdict._replace(seconds=time.monotonic() - start_s)
 
 
-def _judged(world: World, level: str, images: list[Image]) -> tuple[str, list[str], str]:
-    outside = world.run(is_inside=False)
-    if outside.problem or not outside.stdout.strip():
-        return "the entry's fault", [outside.problem or "nothing on stdout outside"], outside.stderr
+def _packed(world: World, level: str, outside: Said) -> Verdict:
+    entry = world.entry
     try:
-        images += [pack(program, world, "--level", level) for program in world.entry.programs]
+        images = tuple(pack(program, world, "--level", level) for program in entry.programs)
     except (NotPacked, subprocess.TimeoutExpired) as error:
-        return "not packed", [str(error)], ""
+        return Verdict(entry, level, (), "not packed", (str(error),))
     for image in images:
         stand_in(image, world)
     inside = world.run(is_inside=True)
-    problem = difference(outside, inside)
-    if not problem:
-        unused = set(world.entry.programs) - used(world)
-        return ("the entry's fault", [f"never calls {', '.join(sorted(unused))}"], "") if unused else ("", [], "")
-    again = world.run(is_inside=False)
-    if difference(outside, again):
-        return "the entry's fault", ["it differs outside from run to run"], _both(outside, again)
-    return problem, [*_traced(world, images), *_last_lines(inside.stderr)], _both(outside, inside)
+    without = tuple(path for image in images for path in unreasoned(image, world))
+    verdict = Verdict(entry, level, images, difference(outside, inside), unreasoned=without)
+    unused = set(entry.programs) - used(world)
+    if verdict.problem:
+        return _explained(world, verdict, outside, inside)
+    return verdict._replace(problem=FAULT, causes=(f"never calls {', '.join(sorted(unused))}",)) if unused else verdict
 
 
 def difference(outside: Said, inside: Said) -> str:
@@ -63,7 +67,16 @@ def difference(outside: Said, inside: Said) -> str:
     return next((f"other {name}" for name, data in outside.files.items() if inside.files[name] != data), "")
 
 
-def _traced(world: World, images: list[Image]) -> list[str]:
+def _explained(world: World, verdict: Verdict, outside: Said, inside: Said) -> Verdict:
+    """Blame the entry where it differs outside too; else look for what was asked for and is not inside."""
+    again = world.run(is_inside=False)
+    if difference(outside, again):
+        return verdict._replace(problem=FAULT, causes=("it differs outside from run to run",), detail=_both(outside, again))
+    causes = [*_traced(world, verdict.images), *_last_lines(inside.stderr)]
+    return verdict._replace(causes=tuple(causes), detail=_both(outside, inside))
+
+
+def _traced(world: World, images: tuple[Image, ...]) -> list[str]:
     notes = world.base / "trace"
     notes.mkdir()
     notes.chmod(0o777)

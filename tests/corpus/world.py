@@ -47,6 +47,8 @@ class World:
         self.work = self.base / "w"
         self.shims = self.base / "shims"
         self.shims.mkdir()
+        (self.base / "used").touch()
+        (self.base / "used").chmod(0o666)  # its user's shims write there too
         (self.base / "setup").write_text(entry.setup)
         (self.base / "run").write_text(entry.run)
 
