@@ -53,7 +53,7 @@ def settle(
     for item in found.caches:
         for path, node in REGENERATE[item.name](Tree(nodes)).items():
             nodes[path] = node
-            _add_folders(nodes, root, path, path)
+            _add_folders(nodes, root, path, path, placement)
             closure.reasons[path] = (_moved(item.reason, placement),)
     for path, node in accounts.databases(root, [item.name for item in found.accounts]).items() if found.accounts else ():
         if path not in nodes:
@@ -91,7 +91,7 @@ def carve(root: Root, found: Closure, placement: Placement, excludes: Sequence[s
             raise InvalidData(f"`{path}` and `{origin.get(target, target)}` would both lie at `{target}` in the image")
         nodes[target] = placement.image_node(path, node)
         origin[target] = path
-        _add_folders(nodes, root, path, target)
+        _add_folders(nodes, root, path, target, placement)
     return nodes
 
 
@@ -103,14 +103,13 @@ def excluded(path: str, patterns: Sequence[str]) -> bool:
     )
 
 
-def _add_folders(nodes: dict[str, Node], root: Root, path: str, target: str) -> None:
+def _add_folders(nodes: dict[str, Node], root: Root, path: str, target: str, placement: Placement) -> None:
     """The folders above `target`: the Root's own where the path was kept, plain ones where it was moved."""
     for folder in reversed(parents(target)[1:]):
         if folder in nodes:
             return
         node = root.lstat(folder) if path == target else None
-        plain = node is None or node.kind != "dir"
-        nodes[folder] = made_dir() if plain or node is None else made_dir(node.mode & 0o1777)
+        nodes[folder] = placement.image_node(folder, node) if node is not None and node.kind == "dir" else made_dir()
 
 
 def _link(nodes: dict[str, Node], found: Closure, placement: Placement, setting: Setting) -> Closure:

@@ -62,7 +62,11 @@ class Image:
 
 def assemble(config: ImageConfig, layers: tuple[Layer, ...], annotations: tuple[tuple[str, str], ...] = ()) -> Image:
     """An image of these layers; the configuration's `diff_ids` are theirs."""
-    raw_config = serialise(config._replace(diff_ids=tuple(layer.diff_id for layer in layers)).as_json())
+    return of_layers(serialise(config._replace(diff_ids=tuple(layer.diff_id for layer in layers)).as_json()), layers, annotations)
+
+
+def of_layers(raw_config: bytes, layers: tuple[Layer, ...], annotations: tuple[tuple[str, str], ...] = ()) -> Image:
+    """An image of these layers, with a configuration that names them."""
     pointer = Descriptor(OCI_CONFIG, Digest.of(raw_config), len(raw_config))
     manifest = Manifest(pointer, tuple(layer.descriptor for layer in layers), OCI_MANIFEST, annotations)
     return Image(serialise(manifest.as_json()), raw_config)

@@ -7,7 +7,7 @@ from functools import cached_property
 from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
-_DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
+DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
 _LIMIT_BYTES = 256 << 20
 _NAME = re.compile(r"(?:^|\s)([^\s!<>=~][^\s<>=~]*)")  # of `so:libc.musl-x86_64.so.1 busybox>=1.36 !other`
 
@@ -58,9 +58,13 @@ class Apk:
 
 
 def _read(root: Root) -> str:
-    for path in _DATABASES:
-        found = resolve(root, path)
-        if found.node is not None and found.node.kind == "file" and found.node.size <= _LIMIT_BYTES:
-            with root.open(found.path) as file:
-                return file.read().decode("utf-8", "surrogateescape")
-    return ""
+    return next((text for path in DATABASES if (text := read(root, path))), "")
+
+
+def read(root: Root, path: str) -> str:
+    """A database's text; empty where there is none."""
+    found = resolve(root, path)
+    if found.node is None or found.node.kind != "file" or found.node.size > _LIMIT_BYTES:
+        return ""
+    with root.open(found.path) as file:
+        return file.read().decode("utf-8", "surrogateescape")

@@ -8,7 +8,8 @@ from jettison.errors import HostError
 from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
-_FOLDER = "/var/lib/dpkg"
+FOLDER = "/var/lib/dpkg"
+STATUS_D = f"{FOLDER}/status.d"  # a file for each package, as bazel's rules write it for distroless images
 _LIMIT_BYTES = 256 << 20
 _MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # links into /usr, where dpkg may know the old name
 _SEARCHES = 4  # so many searches take as long as an index of all names, with which every further question is free
@@ -22,7 +23,7 @@ class Dpkg:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._real_names = _Real(root)
+        self._real_names = RealNames(root)
         self._searches_left = _SEARCHES
 
     def records(self) -> list[Record]:
@@ -41,12 +42,12 @@ class Dpkg:
     @cached_property
     def _records(self) -> dict[Owner, Record]:
         """In the order of the database."""
-        read = map(_record, _read(self._root, f"{_FOLDER}/status").split("\n\n"))
-        return {record.owner: record for record in read if record is not None}
+        found = (record for record, _ in paragraphs(self._root))
+        return {record.owner: record for record in found}
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(self._root.listdir(f"{_FOLDER}/info"))
+        return frozenset(self._root.listdir(f"{FOLDER}/info"))
 
     @cached_property
     def _lists(self) -> dict[Owner, str]:
@@ -70,13 +71,37 @@ class Dpkg:
         return next((self._index[name] for name in names if name in self._index), None)
 
     def _list(self, owner: Owner) -> str:
-        for name in (f"{owner.name}.list", f"{owner.name}:{owner.architecture}.list"):  # the second is Multi-Arch: same
-            if name in self._names:
-                return _read(self._root, f"{_FOLDER}/info/{name}")
-        return ""
+        name = info_name(owner, self._names)
+        if name:
+            return read(self._root, f"{FOLDER}/info/{name}.list")
+        return "\n".join(path for _, path in sums(read(self._root, f"{STATUS_D}/{owner.name}.md5sums")))
 
 
-class _Real:
+def paragraphs(root: Root) -> Iterator[tuple[Record, str]]:
+    """The installed packages with their paragraphs of the database, in its order."""
+    texts = read(root, f"{FOLDER}/status").split("\n\n")
+    names = [name for name in root.listdir(STATUS_D) if not name.endswith(".md5sums")]
+    for text in (*texts, *(read(root, f"{STATUS_D}/{name}") for name in names)):
+        record = _record(text)
+        if record is not None:
+            yield record, text.strip("\n")
+
+
+def info_name(owner: Owner, names: Collection[str]) -> str:
+    """How a package's files in info/ are called, of which there are `names`; empty where there are none."""
+    candidates = (owner.name, f"{owner.name}:{owner.architecture}")  # the second is Multi-Arch: same
+    return next((name for name in candidates if f"{name}.list" in names), "")
+
+
+def sums(text: str) -> Iterator[tuple[str, str]]:
+    """(line, path) of a list of checksums, whose paths are written without their first slash."""
+    for line in text.split("\n"):
+        _, blank, path = line.partition("  ")
+        if blank:
+            yield line, "/" + path.removeprefix("./").lstrip("/")
+
+
+class RealNames:
     """Real names of what dpkg knows by its old name: /lib/… of a root whose /lib is a link to usr/lib."""
 
     def __init__(self, root: Root) -> None:
@@ -107,7 +132,7 @@ class _Real:
 def _record(paragraph: str) -> Record | None:
     """A paragraph's package; None where it is not installed."""
     fields = dict(_FIELD.findall(paragraph))
-    if not fields.get("Status", "").endswith(" installed"):
+    if not fields.get("Status", "install ok installed").endswith(" installed") or "Package" not in fields:
         return None
     owner = Owner(*(fields.get(key, "").strip() for key in ("Package", "Version", "Architecture")))
     depends = _NAME.findall(",".join(fields.get(key, "") for key in ("Pre-Depends", "Depends")))
@@ -119,7 +144,7 @@ def _is_path(line: str) -> bool:
     return line.startswith("/") and line != "/."
 
 
-def _read(root: Root, path: str) -> str:
+def read(root: Root, path: str) -> str:
     """A database file's text; empty where there is none."""
     node = root.lstat(path)
     if node is None or node.kind != "file" or node.size > _LIMIT_BYTES:

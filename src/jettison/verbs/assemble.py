@@ -13,10 +13,11 @@ from jettison.closure.system import Made
 from jettison.closure.why import Closure, Missing, Need, Reason
 from jettison.errors import NotFound, UsageError
 from jettison.events import SILENT, Reporter
-from jettison.image.image import Image, Layer, assemble
+from jettison.image.image import Image, Layer, of_layers
 from jettison.image.layout import CLOSURE
 from jettison.image.store import Batch
 from jettison.oci.config import ImageConfig, Pairs
+from jettison.oci.documents import serialise
 from jettison.oci.platform import Platform
 from jettison.packages.package import Packages
 from jettison.tree.node import MADE_S, made_dir
@@ -95,8 +96,14 @@ def write_image(
     config: ImageConfig, layers: tuple[Layer, ...], evidence: document.Document, labels: Pairs, batch: Batch
 ) -> Image:
     """Put an image of these layers into the batch, with the closure that travels with it."""
+    raw_config = serialise(config._replace(diff_ids=tuple(layer.diff_id for layer in layers)).as_json())
+    return put_image(raw_config, layers, evidence, labels, batch)
+
+
+def put_image(raw_config: bytes, layers: tuple[Layer, ...], evidence: document.Document, labels: Pairs, batch: Batch) -> Image:
+    """As `write_image`, of a configuration that names the layers already."""
     digest = batch.put(document.write(evidence))
-    image = assemble(config, layers, ((CLOSURE, str(digest)), *labels))
+    image = of_layers(raw_config, layers, ((CLOSURE, str(digest)), *labels))
     batch.put(image.raw_config)
     batch.put(image.raw_manifest)
     return image
