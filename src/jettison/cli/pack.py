@@ -5,7 +5,8 @@ import sys
 
 from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
 from jettison.cli.flags import Command, Flag, Values
-from jettison.cli.terminal import reporter, size
+from jettison.cli.observe_flags import OBSERVE_FLAGS, fixes
+from jettison.cli.terminal import Terminal, reporter, size
 from jettison.errors import UsageError
 from jettison.image.layers import COMPRESSIONS, Compression
 from jettison.image.store import open_store
@@ -29,6 +30,7 @@ COMMAND = Command(
         Flag("expose", "a port the program listens on, 8080 or 53/udp", "PORT", repeats=True),
         Flag("label", "a label, kept as an annotation too", "NAME=VALUE", short="l", repeats=True),
         *CLOSURE_FLAGS,
+        *OBSERVE_FLAGS,
         Flag("compression", "gzip (default), zstd or none", "KIND"),
         Flag("bare", "the closure alone: no passwd, no /tmp, no places to mount"),
         Flag("explain", "print every file with its reason"),
@@ -45,7 +47,7 @@ def main(values: Values, rest: list[str]) -> int:
     if reference is not None and reference.digest is not None:
         raise UsageError(f"`{reference.familiar}` has a digest, expected NAME[:TAG]")
     terminal = reporter(values)
-    packed = pack(_recipe(values, rest), open_store(values.text("store") or None), reference, terminal)
+    packed = _packed(values, _observed(values, _recipe(values, rest), terminal), reference, terminal)
     terminal.step("packed", packed.reference.familiar, _summary(packed))
     if values.on("json"):
         sys.stdout.write(json.dumps(_as_json(packed, values.on("explain")), indent=2) + "\n")
@@ -54,6 +56,38 @@ def main(values: Values, rest: list[str]) -> int:
         sys.stdout.write(_explanation(packed))
     sys.stdout.write(packed.reference.familiar + "\n")
     return 0
+
+
+def _observed(values: Values, recipe: Recipe, terminal: Terminal) -> Recipe:
+    """The recipe with what is known of the running program."""
+    commands, files = values.texts("observe"), values.texts("observation")
+    if not (commands or files or values.has("save-observation")):
+        return recipe
+    from jettison.verbs import observe
+    from jettison.verbs.pack import find_on_machine
+
+    seen = [observe.load(file, find_on_machine(recipe.program)) for file in files]
+    if commands:
+        _refuse_root(recipe, "observe")
+        seen.append(observe.observe_program(recipe.program, commands, recipe.env, terminal))
+    if values.has("save-observation"):
+        observe.save(seen, values.text("save-observation"), find_on_machine(recipe.program))
+    return recipe._replace(observations=tuple(seen))
+
+
+def _packed(values: Values, recipe: Recipe, reference: Reference | None, terminal: Terminal) -> Packed:
+    store = open_store(values.text("store") or None)
+    if not values.has("verify"):
+        return pack(recipe, store, reference, terminal)
+    _refuse_root(recipe, "verify")
+    from jettison.verbs.verify import pack_verified
+
+    return pack_verified(recipe, store, reference, values.texts("verify"), fixes(values), terminal)
+
+
+def _refuse_root(recipe: Recipe, flag: str) -> None:
+    if recipe.root != "/":
+        raise UsageError(f"`--{flag}` runs the machine's program, not one of `--root {recipe.root}`", "give one of the two")
 
 
 def _recipe(values: Values, rest: list[str]) -> Recipe:
@@ -129,6 +163,8 @@ def _as_json(packed: Packed, explain: bool) -> dict[str, object]:
         "size": sum(node.size for node in packed.tree.nodes.values()),
         "missing": [{"name": item.name, "by": item.reason.by, "lookedIn": list(item.looked_in)} for item in missing],
     }
+    if packed.writes:
+        value["writes"] = list(packed.writes)
     if explain:
         value["reasons"] = {path: [x._asdict() for x in found] for path, found in sorted(packed.closure.reasons.items())}
     return value

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jettison.closure import document
 from jettison.closure.carve import Carved
@@ -27,12 +27,15 @@ from jettison.tree.root import DirectoryRoot, Tree, normalise
 from jettison.tree.root import resolve as follow
 from jettison.verbs.assemble import Plan, owners_of, platform_of, settle_plan, source_date_epoch, walk, with_made, write_image
 
+if TYPE_CHECKING:
+    from jettison.tree.observation import Observation
+
 
 class Recipe(NamedTuple):
     """What to pack. `program` is a path or a name on the search path; `arguments` become the image's Cmd.
 
     `includes` are `PATH` or `PATH:PATH-IN-IMAGE`; `excludes` are paths in the image, or patterns of them; `root` is the folder
-    that files come from; `bare` leaves out what no file of the closure asks for.
+    that files come from; `bare` leaves out what no file of the closure asks for; `observations` are of running the program.
     """
 
     program: str
@@ -48,15 +51,19 @@ class Recipe(NamedTuple):
     compression: Compression = "gzip"
     bare: bool = False
     choices: Choices = Choices()
+    observations: "tuple[Observation, ...]" = ()
 
 
 class Packed(NamedTuple):
-    """A packed image, its name, its files, and why each is there."""
+    """A packed image, its name, its files, and why each is there; the folders that its program wrote to while it was observed;
+    and where what lies."""
 
     reference: Reference
     image: Image
     tree: Tree
     closure: Closure
+    writes: tuple[str, ...] = ()
+    placement: Placement = Placement()
 
 
 def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, reporter: Reporter = SILENT) -> Packed:
@@ -64,20 +71,33 @@ def pack(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
 
     Nothing is executed. Errors: NotFound for a program or a library that is not there, with where it was looked for.
     """
+    with store.writing():
+        packed = make(recipe, store, reference, reporter)
+        store.tag(packed.reference, packed.image.digest)
+    return packed
+
+
+def make(recipe: Recipe, store: LocalStore, reference: Reference | None = None, reporter: Reporter = SILENT) -> Packed:
+    """As `pack`, without giving the image its name yet: outside of `store.writing`, `prune` may take it."""
     plan = _plan(recipe)
+    observed, writes = _observed(plan, recipe, reporter) if recipe.observations else ((), ())
+    plan = plan._replace(seeds=(*plan.seeds, *observed))
     setting = Setting(Packages(plan.root), Facts(), recipe.env, recipe.choices)
     _refuse_other_formats(recipe, plan, setting.facts)
     found, carved = settle_plan(plan, setting, recipe.excludes, reporter)
     tree, closure = _completed(recipe, plan, carved)
     name = reference or Reference.parse(_default_name(recipe.program))
-    with store.writing():
-        with store.batch() as batch:
-            layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
-            config = _config(recipe, plan, found, platform_of(plan.root, found, setting), len(layers))
-            evidence = document.Document(closure, owners_of(plan, found, setting.packages))
-            image = write_image(config, layers, evidence, recipe.labels, batch)
-        store.tag(name, image.digest)
-    return Packed(name, image, tree, closure)
+    with store.batch() as batch:
+        layers = tuple(cached_layer(nodes, store, batch, recipe.compression, reporter) for nodes in split(tree.nodes))
+        config = _config(recipe, plan, found, platform_of(plan.root, found, setting), len(layers))
+        evidence = document.Document(closure, owners_of(plan, found, setting.packages))
+        image = write_image(config, layers, evidence, recipe.labels, batch)
+    return Packed(name, image, tree, closure, writes, plan.placement)
+
+
+def find_on_machine(program: str) -> str:
+    """The absolute path of a program of this machine, links not followed. Errors: as of `pack`."""
+    return _find(DirectoryRoot("/"), Recipe(program), is_machine=True)
 
 
 def _plan(recipe: Recipe) -> Plan:
@@ -97,6 +117,18 @@ def _plan(recipe: Recipe) -> Plan:
     for source, _ in includes:
         seeds += walk(root, source, f"--include {placement.image_path(source)}")
     return Plan(root, placement, tuple(seeds), name if is_private else program)
+
+
+def _observed(plan: Plan, recipe: Recipe, reporter: Reporter) -> tuple[tuple[Need, ...], tuple[str, ...]]:
+    """What was seen of the running program, and the folders that it wrote to. What was left out is told."""
+    from jettison.closure.observed import observed, union
+    from jettison.verbs.observe import tell
+
+    entry = follow(plan.root, plan.seeds[0].path).path
+    home = os.environ.get("HOME", "")
+    seen = union(observed(plan.root, seen, entry, plan.placement.folder, home) for seen in recipe.observations)
+    tell(seen, reporter)
+    return seen.needs, seen.writes
 
 
 def _find(root: DirectoryRoot, recipe: Recipe, is_machine: bool) -> str:
