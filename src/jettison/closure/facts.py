@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from jettison.closure import elf
+from jettison.closure import elf, strings
 from jettison.closure.choices import Choices
 from jettison.closure.elf import Elf
+from jettison.closure.strings import Strings
 from jettison.closure.why import Account, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.oci import process
 from jettison.tree.node import Node
@@ -26,6 +27,7 @@ class Facts:
         self._heads: dict[object, bytes] = {}
         self._elves: dict[object, Elf | None] = {}
         self._symbols: dict[object, frozenset[str]] = {}
+        self._strings: dict[object, Strings] = {}
         self._last: tuple[object, bytes] | None = None
 
     def head(self, root: Root, path: str, node: Node) -> bytes:
@@ -54,6 +56,14 @@ class Facts:
             with root.open(path) as file:
                 self._symbols[key] = frozenset(elf.imported_symbols(file, path))
         return self._symbols[key]
+
+    def strings(self, root: Root, path: str) -> Strings:
+        """The paths and the names of libraries in an ELF file's data."""
+        node = root.lstat(path)
+        key = node.content if node else path
+        if key not in self._strings:
+            self._strings[key] = strings.read(self.data(root, path))
+        return self._strings[key]
 
     def data(self, root: Root, path: str) -> bytes:
         """A file's first 64 MiB; those of the last file that was asked for are kept."""
@@ -104,6 +114,14 @@ class Subject(NamedTuple):
     def is_loaded(self) -> bool:
         """Whether a program loads it: then its own needs were found with that program's, by the program's search paths."""
         return self.reason.kind in ("needed", "dlopen")
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the kernel would start its first line: what is imported, or is not executable, is never started by it."""
+        if self.reason.kind == "import" or not self.head.startswith(b"#!"):
+            return False
+        node = self.root.lstat(self.path)
+        return node is not None and bool(node.mode & 0o111)
 
     def read_elf(self, path: str) -> Elf | None:
         """The ELF facts of another file of the same Root."""

@@ -3,19 +3,23 @@
 A finder imports its reader when it has something to read: a static program starts none of them.
 """
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from jettison.closure.elf_file import MAGIC
 from jettison.closure.facts import Finder, Finding, Subject
-from jettison.closure.place import within
-from jettison.closure.why import Confidence, Missing, Need, Reason
+from jettison.closure.why import Confidence, Make, Missing, Need, Reason
 from jettison.errors import InvalidData
+from jettison.tree.node import made_symlink
 from jettison.tree.root import resolve as follow
 
 if TYPE_CHECKING:
     from jettison.closure.elf import DlopenNote, Priority
     from jettison.closure.linker import Loaded, Loading
 
+_SILENT = re.compile(r"ld-.*\.so.*|lib(c|m|pthread|dl|rt|resolv)\.so\.\d+|libc\.musl-.*")  # what every program loads
+_START_A_SHELL = frozenset({"popen", "system", "wordexp"})
 _PRIORITIES: "dict[Priority, Confidence]" = {"required": "certain", "recommended": "likely", "suggested": "hint"}
 
 
@@ -41,7 +45,7 @@ def elf_needs(subject: Subject) -> Iterable[Need | Missing]:
 
 def script_needs(subject: Subject) -> Iterable[Need | Missing]:
     """A script's interpreter, and the program that `env` starts."""
-    if subject.head.startswith(b"#!"):
+    if subject.is_script:
         from jettison.closure import script
 
         needs, missing = script.needs(subject.root, subject.path, subject.head, subject.setting.search_path)
@@ -57,21 +61,49 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
 
 
 def string_needs(subject: Subject) -> Iterable[Finding]:
-    """What the program's own package brings below the folders and files that the program, or a library of the package, names."""
-    if subject.reason.kind != "entry" or subject.read_elf(subject.path) is None:
-        return
-    own_files = subject.setting.packages.siblings(subject.path)
-    from jettison.closure.strings import is_for_people, named_paths
+    """What a program or a library names in its data: libraries, programs, folders and files that the Root has."""
+    program = subject.read_elf(subject.path)
+    if program is None or _SILENT.fullmatch(subject.path.rpartition("/")[2]):
+        return ()
+    from jettison.closure import named
 
-    for name in named_paths(subject.root, subject.setting.facts.data(subject.root, subject.path)):
-        reason = Reason("string", subject.path, f"`{name}` in its data, of its own package", "likely")
-        for path in own_files:
-            if within(path, (name,)) and not is_for_people(path) and subject.root.lstat(path) is not None:
-                yield Need(path, reason)
+    return named.findings(subject, program)
+
+
+def package_needs(subject: Subject) -> Iterable[Need]:
+    """What a program's own package brings for it."""
+    if not _is_started(subject):
+        return ()
+    from jettison.closure import own_package
+
+    return own_package.needs(subject)
+
+
+def shell_needs(subject: Subject) -> Iterable[Finding]:
+    """The shell of a program that starts one, and the one that the user chose."""
+    chosen = subject.setting.choices.shell
+    if subject.reason.kind == "entry" and chosen.startswith("/"):
+        reason = Reason("kept", subject.path, f"--shell {chosen}")
+        yield Need(chosen, reason)
+        yield Need("/bin", reason, follow_last=False)
+        yield Make("/bin/sh", made_symlink(chosen), reason)
+    elif chosen == "auto" and subject.head.startswith(MAGIC) and not _SILENT.fullmatch(subject.path.rpartition("/")[2]):
+        symbols = subject.setting.facts.imported_symbols(subject.root, subject.path)
+        for symbol in sorted(_START_A_SHELL & symbols)[:1]:
+            yield Need("/bin/sh", Reason("symbol", subject.path, f"{symbol}(3) starts a command with /bin/sh", "likely"))
 
 
 LINKING: tuple[Finder, ...] = (elf_needs, script_needs)  # what starting a program takes
-FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, string_needs)
+FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, string_needs, package_needs, shell_needs)
+
+
+def _is_started(subject: Subject) -> bool:
+    """Whether a file is a program that people or other programs start by its name, or the one that was packed."""
+    if subject.reason.kind == "entry":
+        return True
+    node = subject.root.lstat(subject.path)
+    folder = subject.path.rpartition("/")[0]
+    return node is not None and bool(node.mode & 0o111) and folder.endswith(("/bin", "/sbin", "/games"))
 
 
 def _need_or_missing(subject: Subject, path: str, reason: Reason) -> Iterable[Need | Missing]:

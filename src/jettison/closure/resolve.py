@@ -1,12 +1,13 @@
 """Entry points and a Root → the closure: a work list, and a plain list of finders."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Setting, Subject
 from jettison.closure.finders import FINDERS
+from jettison.closure.host import is_provided
 from jettison.closure.place import matches_any, within
-from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
+from jettison.closure.why import Account, Closure, Confidence, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InternalError, InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
@@ -48,20 +49,28 @@ class _Work:
         self._accounts: dict[str, Account] = {}
         self._seen: set[str] = set()
         self._todo: deque[Need] = deque()
+        self._hints: deque[Need] = deque()
 
     def do(self, seeds: Iterable[Need], finders: Sequence[Finder]) -> None:
-        """Look at every need, and at those that come of it, first things first."""
-        self._todo.extend(seeds)
-        while self._todo:
-            subject = self._take(self._todo.popleft())
-            for finding in self._ask(subject, finders) if subject else ():
-                if self._setting.choices.admits(finding.reason.confidence):
-                    self._keep(finding)
+        """Look at every need, and at those that come of it, first things first; at hints when all else is there.
 
-    def _keep(self, finding: Finding) -> None:
+        A hint of what only a hint brought is none: it would lead on to half of the Root.
+        """
+        self._todo.extend(seeds)
+        self._follow(self._todo, finders, self._setting.choices.admits)
+        self._follow(self._hints, finders, lambda confidence: confidence != "hint")
+
+    def _follow(self, todo: deque[Need], finders: Sequence[Finder], admits: Callable[[Confidence], bool]) -> None:
+        while todo:
+            subject = self._take(todo.popleft())
+            for finding in self._ask(subject, finders) if subject else ():
+                if admits(finding.reason.confidence):
+                    self._keep(finding, todo)
+
+    def _keep(self, finding: Finding, todo: deque[Need]) -> None:
         match finding:
             case Need():
-                self._todo.append(finding)
+                (self._hints if finding.reason.confidence == "hint" else todo).append(finding)
             case Make():
                 path = resolve_path(self._root, finding.path, follow_last=False).path
                 self._made.setdefault(path, finding.node)
@@ -75,7 +84,7 @@ class _Work:
             case Expected():
                 self._expected[finding] = None
             case Missing():
-                self._missing[finding] = None
+                self._miss(finding)
             case _:
                 raise InternalError(f"a finder found {finding!r:.80}")
 
@@ -90,8 +99,8 @@ class _Work:
     def _take(self, need: Need) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""
         found = resolve_path(self._root, need.path, need.follow_last)
-        if found.node is None:
-            self._missing[Missing(need.path, need.reason)] = None
+        if found.node is None or (is_provided(found.path) and need.reason.kind != "kept"):
+            self._miss(Missing(need.path, need.reason))
             return None
         for path in _way(found):
             self._reasons.setdefault(path, {})[need.reason] = None
@@ -100,6 +109,14 @@ class _Work:
         self._seen.add(found.path)
         head = self._setting.facts.head(self._root, found.path, found.node)
         return Subject(self._root, found.path, head, need.reason, self._setting)
+
+    def _miss(self, missing: Missing) -> None:
+        """Keep what is not there; what the host brings is expected, whether the Root has it or not."""
+        name = missing.name.rpartition("/")[2]
+        if is_provided(name):
+            self._expected[Expected(name, missing.reason)] = None
+        else:
+            self._missing[missing] = None
 
     def _ask(self, subject: Subject, finders: Sequence[Finder]) -> list[Finding]:
         try:

@@ -1,0 +1,143 @@
+"""What the names in a program's data mean in its Root: libraries that it opens, programs that it starts, what it reads."""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from jettison.closure.elf import Elf
+from jettison.closure.facts import Finding, Subject
+from jettison.closure.host import is_provided
+from jettison.closure.kin import Kin, is_public, is_useful
+from jettison.closure.place import is_system, within
+from jettison.closure.strings import is_for_people, named_paths
+from jettison.closure.why import Confidence, Missing, Need, Reason
+from jettison.errors import HostError
+from jettison.tree.node import Node
+from jettison.tree.root import Root, resolve
+
+LOADS = frozenset({"dlopen", "dlmopen"})
+# Those of libc, and of the libraries that start programs for others: GLib, libuv, APR.
+_STARTS = re.compile(
+    r"(f?exec(v|ve|vp|vpe|veat|l|le|lp)|posix_spawnp?|system|popen|wordexp|g_spawn_\w+|uv_spawn|apr_proc_create)(64)?"
+)
+# What libc itself opens: rules say for which programs.
+_LIBC = re.compile(r"/usr/lib(64)?/(\S+/)?(gconv|locale|ld-\S+\.so\.\d+)(/.*)?|/usr/share/(i18n|zoneinfo)(/.*)?")
+_ALTERNATIVES = "/etc/alternatives/"  # update-alternatives(1): whichever the machine's owner prefers
+_SHELLS = ("/bin/sh", "/usr/bin/sh")
+_LOCAL = ("/opt", "/usr/local")
+_FOLDER_LIMIT = 5000
+_FOLDER_LIMIT_BYTES = 64 << 20
+
+
+def findings(subject: Subject, program: Elf) -> Iterator[Finding]:
+    """What `program`, which is the subject, names and the Root has."""
+    names = _Names(subject, program)
+    yield from names.libraries()
+    for name, real in named_paths(subject.root, names.strings):
+        yield from names.path(name, real)
+
+
+class _Names:
+    """The names in one file's data."""
+
+    def __init__(self, subject: Subject, program: Elf) -> None:
+        self._subject = subject
+        self._root = subject.root
+        self._program = program
+        self.strings = subject.setting.facts.strings(subject.root, subject.path)
+
+    @cached_property
+    def _kin(self) -> Kin:
+        return Kin(self._root, self._subject.setting.packages, self._subject.path)
+
+    @cached_property
+    def _symbols(self) -> frozenset[str]:
+        return self._subject.setting.facts.imported_symbols(self._root, self._subject.path)
+
+    @cached_property
+    def _starts_programs(self) -> bool:
+        return any(map(_STARTS.fullmatch, self._symbols))
+
+    def libraries(self) -> Iterator[Finding]:
+        """The libraries that it can open by name, and has not as a need already."""
+        noted = (soname for note in self._program.dlopen for soname in note.sonames)
+        known = {*self._program.needed, self._program.soname, *noted}
+        for name in self.strings.libraries:
+            if name not in known and not LOADS.isdisjoint(self._symbols):
+                yield from self._library(name)
+
+    def _library(self, name: str) -> Iterator[Finding]:
+        """A library that is there with what it needs; of others only what the host brings is worth a word."""
+        from jettison.closure import linker
+
+        subject = self._subject
+        reason = Reason("string", subject.path, f"`{name}` in its data, and it calls dlopen", "likely")
+        environment = linker.Environment(library_path=subject.setting.library_path)
+        itself = linker.Loaded(subject.path, subject.path, subject.path, "", "program", self._program)
+        alone = linker.Loading(itself, None, (), (), (), (), (), environment)
+        after = linker.dlopen(self._root, alone, subject.path, name, subject.read_elf)
+        if is_provided(name):
+            yield Missing(name, reason)
+        elif after.objects and not after.missing:
+            found = after.objects[0]
+            # What a library opens of a package that its own one does not depend on is for few of the programs that load it.
+            is_optional = subject.is_loaded and self._kin.own and not self._kin.shipper(found.real)
+            detail = f"{reason.detail}: via {found.rule}"
+            yield Need(found.path, reason._replace(detail=detail, confidence="hint" if is_optional else "likely"))
+
+    def path(self, name: str, real: str) -> Iterator[Need]:
+        """A path that is there: a folder with what its kin ships below it, or a file."""
+        node = self._root.lstat(real)
+        if node is None or name in _SHELLS or not is_system(real) or _LIBC.fullmatch(real) or is_for_people(f"{real}/"):
+            return
+        if node.kind == "dir":
+            yield from self._folder(name, real)
+        elif node.kind == "file" and is_public(node):
+            yield Need(name, self._reason(name, *self._judge(name, real, node)))
+
+    def _folder(self, name: str, real: str) -> Iterator[Need]:
+        shipped = dict(self._kin.below(real))
+        for path, package in sorted(shipped.items()):
+            yield Need(path, self._reason(name, self._kin.words(package), "likely"))
+        is_local = self._kin.own is None and within(real, _LOCAL)
+        reason = self._reason(name, "which no package ships" if is_local else "of others", "likely" if is_local else "hint")
+        if self._subject.setting.choices.admits(reason.confidence):
+            yield from (Need(path, reason) for path in self._walk(real) if path not in shipped)
+
+    def _judge(self, name: str, real: str, node: Node) -> tuple[str, Confidence]:
+        """What a file is to this one, and how sure it is that it is needed."""
+        package = self._kin.shipper(real)
+        if package:
+            return self._kin.words(package), "likely"
+        if node.mode & 0o111 and self._starts_programs:
+            return "which starts programs", "likely" if self._means_one_program(name) else "hint"
+        if LOADS.intersection(self._symbols) and ".so" in real:
+            return "and it calls dlopen", "likely"
+        is_users = self._kin.own is None and not self._subject.is_loaded and not within(real, ("/etc",))
+        return "of others", "likely" if is_users else "hint"
+
+    def _means_one_program(self, name: str) -> bool:
+        """Whether a program, not a library that serves many, names one that is the same on every machine."""
+        links = resolve(self._root, name).links
+        return not self._subject.is_loaded and not any(link.startswith(_ALTERNATIVES) for link in links)
+
+    def _walk(self, folder: str) -> list[str]:
+        """What programs may want of a folder with everybody's files; nothing of one that has too many or too large ones."""
+        todo, found, size = [folder], list[str](), 0
+        while todo and len(found) < _FOLDER_LIMIT and size < _FOLDER_LIMIT_BYTES:
+            here = todo.pop()
+            nodes = {path: node for path in _paths_in(self._root, here) if (node := self._root.lstat(path)) is not None}
+            found += [path for path, node in nodes.items() if node.kind != "dir" and is_useful(self._root, path)]
+            todo += [path for path, node in nodes.items() if node.kind == "dir" and node.mode & 0o001]  # that all may enter
+            size += sum(node.size for node in nodes.values())
+        return [] if todo or size > _FOLDER_LIMIT_BYTES else found
+
+    def _reason(self, name: str, standing: str, confidence: Confidence) -> Reason:
+        return Reason("string", self._subject.path, f"`{name}` in its data, {standing}", confidence)
+
+
+def _paths_in(root: Root, folder: str) -> list[str]:
+    try:
+        return [f"{folder}/{name}" for name in root.listdir(folder)]
+    except HostError:  # a folder that this user may not list
+        return []
