@@ -3,12 +3,14 @@
 A new one is a function in the table: the image's files, a Tree → path → the node that lies there.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from jettison.tree.node import Node, made_file
 from jettison.tree.root import Tree, resolve
 
 _LIMIT_BYTES = 4 << 20
+_LIBRARY_FOLDER = re.compile(r"(/usr|/usr/local)?/lib(32|64|x32)?(/[^/]+-linux-[^/]+)?")
 
 
 def pixbuf_loaders(tree: Tree) -> dict[str, Node]:
@@ -21,7 +23,27 @@ def gio_modules(tree: Tree) -> dict[str, Node]:
     return dict(_kept(tree, "/giomodule.cache", "\n", _names_a_module))
 
 
-REGENERATE: dict[str, Callable[[Tree], Mapping[str, Node]]] = {"gdk-pixbuf": pixbuf_loaders, "gio": gio_modules}
+def linker_cache(tree: Tree) -> dict[str, Node]:
+    """/etc/ld.so.cache of the image's libraries, by their sonames, as ldconfig(8) lists them."""
+    from jettison.closure import cache, elf
+
+    entries, byte_order = [], None
+    for path, node in sorted(tree.nodes.items()):
+        if node.kind == "file" and ".so" in path.rpartition("/")[2] and _LIBRARY_FOLDER.fullmatch(path.rpartition("/")[0]):
+            with tree.open(path) as file:
+                found = elf.read(file, path) if elf.is_elf(file.read(4)) else None
+            link = f"{path.rpartition('/')[0]}/{found.soname}" if found and found.soname else ""
+            if found and link in tree.nodes:
+                byte_order = found.byte_order
+                entries.append((found.soname, link, cache.flags_of(found)))
+    return {"/etc/ld.so.cache": made_file(cache.write(entries, byte_order))} if byte_order else {}
+
+
+REGENERATE: dict[str, Callable[[Tree], Mapping[str, Node]]] = {
+    "gdk-pixbuf": pixbuf_loaders,
+    "gio": gio_modules,
+    "ld.so.cache": linker_cache,
+}
 
 
 def _kept(tree: Tree, ending: str, separator: str, keeps: Callable[[Tree, str, str], bool]) -> Iterator[tuple[str, Node]]:

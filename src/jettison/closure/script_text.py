@@ -1,0 +1,68 @@
+"""What the readers of scripts share: a script's text, and the files that it names."""
+
+from collections.abc import Iterator
+
+from jettison.closure.place import within
+from jettison.closure.strings import COMMON, is_for_people
+from jettison.closure.why import Confidence, Need, Reason
+from jettison.errors import InvalidData
+from jettison.tree.root import Resolved, Root
+from jettison.tree.root import resolve as follow
+
+LIMIT_BYTES = 1 << 20
+
+
+def read(root: Root, path: str) -> str:
+    """The first MiB of the file that `path` leads to; empty where there is none."""
+    found = lead(root, path)
+    if found is None or found.node is None or found.node.kind != "file":
+        return ""
+    with root.open(found.path) as file:
+        return file.read(LIMIT_BYTES).decode("utf-8", "surrogateescape")
+
+
+def lead(root: Root, path: str) -> Resolved | None:
+    """Where a path leads; None for a ring of links."""
+    try:
+        return follow(root, path)
+    except InvalidData:
+        return None
+
+
+def is_file(root: Root, path: str) -> bool:
+    """Whether a path leads to a file."""
+    found = lead(root, path)
+    return found is not None and found.node is not None and found.node.kind == "file"
+
+
+def own_files(root: Root, own: frozenset[str], text: str, by: str) -> Iterator[Need]:
+    """The files of `own` that lie at the path `text`, or below it; not what the folders of everybody hold."""
+    found = lead(root, text) if "\0" not in text else None
+    if found is None or found.node is None or found.path not in own or COMMON.fullmatch(found.path):
+        return
+    detail = f"`{text}` in its text, of its own package"
+    for path in sorted(own) if found.node.kind == "dir" else [found.path]:
+        if within(path, (found.path,)) and not is_for_people(path) and root.lstat(path) is not None:
+            # That a folder is named does not say that every program in it will be started.
+            confidence: Confidence = "hint" if path != found.path and _is_program(root, path) else "likely"
+            yield Need(path, Reason("string", by, detail, confidence))
+
+
+def _is_program(root: Root, path: str) -> bool:
+    node = root.lstat(path)
+    return node is not None and node.kind == "file" and bool(node.mode & 0o111) and ".so" not in path
+
+
+def below(root: Root, folder: str, limit: int = 20_000) -> Iterator[str]:
+    """The files below a folder; what Python keeps of itself is left out, links are not walked through."""
+    todo = [folder]
+    while todo and limit:
+        here = todo.pop()
+        node = root.lstat(here)
+        if node is None or here.endswith("/__pycache__"):
+            continue
+        if node.kind == "dir":
+            todo.extend(f"{here}/{name}" for name in root.listdir(here))
+        elif node.kind in ("file", "symlink"):
+            limit -= 1
+            yield here
