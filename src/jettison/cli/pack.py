@@ -162,6 +162,7 @@ def _as_json(packed: Packed, explain: bool) -> dict[str, object]:
         "files": sum(node.kind != "dir" for node in packed.tree.nodes.values()),
         "size": sum(node.size for node in packed.tree.nodes.values()),
         "missing": [{"name": item.name, "by": item.reason.by, "lookedIn": list(item.looked_in)} for item in missing],
+        "expected": [{"name": item.name, "by": item.reason.by} for item in packed.closure.expected],
     }
     if packed.writes:
         value["writes"] = list(packed.writes)

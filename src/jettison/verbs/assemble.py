@@ -45,6 +45,7 @@ def settle_plan(plan: Plan, setting: Setting, excludes: Sequence[str] = (), repo
     """The closure of a plan. Executes nothing. Errors: NotFound for what the program cannot start without."""
     found = resolve(plan.root, plan.seeds, setting)
     refuse_missing(found, reporter)
+    tell_expected(found, reporter)
     return Settled(found, settle(plan.root, found, plan.placement, plan.seeds, setting, excludes))
 
 
@@ -75,6 +76,16 @@ def refuse_missing(found: Closure, reporter: Reporter) -> None:
     if fatal:
         hint = "install it, or name its folder with --env LD_LIBRARY_PATH=DIR"
         raise NotFound("\n       ".join(fatal), hint)
+
+
+def tell_expected(found: Closure, reporter: Reporter) -> None:
+    """What the host has to bring when the image runs is a notice: no image does."""
+    wanted: dict[str, list[str]] = {}
+    for item in found.expected:
+        wanted.setdefault(item.reason.by, []).append(item.name)
+    for by, names in wanted.items():
+        hint = "start it where the driver is, and with it, as `docker run --gpus all` does"
+        reporter.notice(f"`{by}` uses {', '.join(names)} of the host's driver, which no image brings", hint)
 
 
 def with_made(carved: Carved, items: Collection[Made], entry: str, mtime: int) -> tuple[Tree, Closure]:
