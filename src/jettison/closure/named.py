@@ -88,12 +88,19 @@ class _Names:
     def path(self, name: str, real: str) -> Iterator[Need]:
         """A path that is there: a folder with what its kin ships below it, or a file."""
         node = self._root.lstat(real)
+        if name in _SHELLS:
+            yield from self._shell(name)
         if node is None or name in _SHELLS or not is_system(real) or _LIBC.fullmatch(real) or is_for_people(f"{real}/"):
             return
         if node.kind == "dir":
             yield from self._folder(name, real)
         elif node.kind == "file" and is_public(node):
             yield Need(name, self._reason(name, *self._judge(name, real, node)))
+
+    def _shell(self, name: str) -> Iterator[Need]:
+        """The shell, by the name that images have it under, of a program that starts others: make, tar, m4."""
+        if self._starts_programs and not self._subject.is_loaded and self._subject.setting.choices.shell == "auto":
+            yield Need("/bin/sh", self._reason(name, "and it starts programs", "likely"))
 
     def _folder(self, name: str, real: str) -> Iterator[Need]:
         shipped = dict(self._kin.below(real))
