@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # The verbs, in the order of the help. A verb's module is imported only when it is called.
 VERBS = {
     "pack": "an application → an image",
+    "slim": "a fat image → the thin one of what it starts",
     "run": "run an image as a sandboxed process",
     "why": "why is this path in the image?",
     "weigh": "net and tare: what an image needs, and the dead weight",

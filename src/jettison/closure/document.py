@@ -1,10 +1,15 @@
 """A closure as a JSON document that travels with its image."""
 
-from typing import Any, NamedTuple, get_args
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from jettison.closure.why import Closure, Confidence, Expected, Missing, Reason, ReasonKind
 from jettison.errors import InvalidData
 from jettison.oci.documents import parse, serialise
+
+if TYPE_CHECKING:
+    from jettison.closure.removed import Removed
 
 LIMIT_BYTES = 256 << 20
 
@@ -19,10 +24,11 @@ class Owner(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A closure, and `packages`: path → who owned the file in the Root it was taken from."""
+    """A closure; `packages`: path → who owned the file in the Root it was taken from; `removed`: what a fat image had besides."""
 
     closure: Closure
     packages: dict[str, Owner]
+    removed: "Mapping[str, Removed]" = MappingProxyType({})
 
 
 def write(document: Document) -> bytes:
@@ -30,16 +36,19 @@ def write(document: Document) -> bytes:
     closure = document.closure
     owners = sorted(set(document.packages.values()))
     number = {owner: position for position, owner in enumerate(owners)}
-    return serialise(
-        {
-            "version": 1,
-            "reasons": {path: [list(reason) for reason in closure.reasons[path]] for path in sorted(closure.reasons)},
-            "missing": [[item.name, list(item.reason), list(item.looked_in)] for item in closure.missing],
-            "expected": [[item.name, list(item.reason)] for item in closure.expected],
-            "packages": [list(owner) for owner in owners],
-            "owners": {path: number[document.packages[path]] for path in sorted(document.packages)},
-        }
-    )
+    value = {
+        "version": 1,
+        "reasons": {path: [list(reason) for reason in closure.reasons[path]] for path in sorted(closure.reasons)},
+        "missing": [[item.name, list(item.reason), list(item.looked_in)] for item in closure.missing],
+        "expected": [[item.name, list(item.reason)] for item in closure.expected],
+        "packages": [list(owner) for owner in owners],
+        "owners": {path: number[document.packages[path]] for path in sorted(document.packages)},
+    }
+    if document.removed:
+        from jettison.closure import removed
+
+        value["removed"] = removed.write(document.removed)
+    return serialise(value)
 
 
 def read(data: bytes, what: str) -> Document:
@@ -53,9 +62,16 @@ def read(data: bytes, what: str) -> Document:
         expected = [Expected(_text(name), _reason(why)) for name, why in value.get("expected", [])]
         owners = [_owner(item) for item in value["packages"]]
         packages = {_text(path): owners[position] for path, position in value["owners"].items()}
+        left_out = _text(value.get("removed", ""))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InvalidData(f"{what} is not a closure: {type(error).__name__} {error}") from error
-    return Document(Closure(reasons, missing, expected=expected), packages)
+    return Document(Closure(reasons, missing, expected=expected), packages, _removed(left_out, what) if left_out else {})
+
+
+def _removed(text: str, what: str) -> "Mapping[str, Removed]":
+    from jettison.closure import removed
+
+    return removed.read(text, what)
 
 
 def _reason(value: Any) -> Reason:

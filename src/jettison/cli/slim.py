@@ -1,0 +1,88 @@
+"""jettison slim."""
+
+import json
+import sys
+
+from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
+from jettison.cli.flags import Command, Flag, Values
+from jettison.cli.slim_report import as_json, removed_packages, report, weight_bytes
+from jettison.cli.terminal import reporter, size
+from jettison.errors import UsageError
+from jettison.image.layers import COMPRESSIONS, Compression
+from jettison.image.store import open_store
+from jettison.oci.reference import Reference
+from jettison.verbs.slim import Slimmed, Thinning, slim
+
+COMMAND = Command(
+    "slim",
+    "IMAGE -t NAME[:TAG] [FLAGS]",
+    "Make a thin image of a fat one: what its command needs, with its users, its folders and its settings.",
+    "docker save nginx:1 -o nginx.tar\njettison slim ./nginx.tar -t nginx:thin",
+    (
+        Flag("tag", "the thin image's name", "NAME[:TAG]", short="t"),
+        Flag("entry", "keep this program too, besides the image's own command", "PROGRAM", repeats=True),
+        Flag("include", "keep a path of the image, with all below it", "PATH", repeats=True),
+        Flag("exclude", "leave out a path of the image, or those that match a pattern", "PATH", repeats=True),
+        Flag("allow-setuid", "let this file keep its set-user-id bits; others lose them", "PATH", repeats=True),
+        *CLOSURE_FLAGS,
+        Flag("compression", "gzip (default), zstd or none", "KIND"),
+        Flag("report", "write what was kept and what was removed, and why, as JSON", "FILE"),
+        Flag("json", "print the result as JSON"),
+    ),
+)
+
+_SHOWN = 3
+
+
+def main(values: Values, rest: list[str]) -> int:
+    """Slim and print the reference."""
+    if len(rest) != 1:
+        raise UsageError("`jettison slim` needs one image: a name, an archive or a folder", "see `jettison slim --help`")
+    if not values.has("tag"):
+        raise UsageError("`jettison slim` needs a name for the thin image", f"`jettison slim {rest[0]} -t NAME`")
+    reference = Reference.parse(values.text("tag"))
+    terminal = reporter(values)
+    slimmed = slim(rest[0], reference, _thinning(values), open_store(values.text("store") or None), terminal)
+    terminal.step("slimmed", reference.familiar, _summary(slimmed))
+    terminal.step("removed", _biggest(slimmed))
+    for path in slimmed.thin.setuid_dropped:
+        terminal.notice(f"`{path}` lost its set-user-id bits", f"`--allow-setuid {path}` lets it keep them")
+    if values.has("report"):
+        with open(values.text("report"), "w", encoding="utf-8") as file:
+            file.write(json.dumps(report(slimmed), indent=1) + "\n")
+    if values.on("json"):
+        sys.stdout.write(json.dumps(as_json(slimmed), indent=2) + "\n")
+    else:
+        sys.stdout.write(reference.familiar + "\n")
+    return 0
+
+
+def _thinning(values: Values) -> Thinning:
+    return Thinning(
+        tuple(values.texts("entry")),
+        tuple(values.texts("include")),
+        tuple(values.texts("exclude")),
+        tuple(values.texts("allow-setuid")),
+        choices(values),
+        _compression(values.text("compression", "gzip")),
+    )
+
+
+def _compression(text: str) -> Compression:
+    for name in COMPRESSIONS:
+        if text == name:
+            return name
+    raise UsageError(f"`--compression {text}`: expected {', '.join(COMPRESSIONS)}")
+
+
+def _summary(slimmed: Slimmed) -> str:
+    thin = slimmed.thin
+    files = sum(node.kind != "dir" for node in thin.tree.nodes.values())
+    return f"{files} files  {size(weight_bytes(thin.tree))}  (from {size(weight_bytes(thin.fat))})"
+
+
+def _biggest(slimmed: Slimmed) -> str:
+    """What is gone, in short."""
+    shares = removed_packages(slimmed)
+    shown = [f"{share.name or 'files of no package'} {size(share.size_bytes)}" for share in shares[:_SHOWN]]
+    return ", ".join(shown) + (f", and of {len(shares) - _SHOWN} packages more" if len(shares) > _SHOWN else "")
