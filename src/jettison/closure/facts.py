@@ -1,15 +1,16 @@
 """What a finder looks at: one file, what was read of it, and the setting it is looked at in."""
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jettison.closure import elf, strings
 from jettison.closure.choices import Choices
-from jettison.closure.elf import Elf
+from jettison.closure.elf import DlopenNote, Elf
 from jettison.closure.strings import Strings
 from jettison.closure.why import Account, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.oci import process
 from jettison.tree.node import Node
+from jettison.tree.notes import NoNotes, Notes, key_of
 from jettison.tree.root import Root
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _DATA_LIMIT_BYTES = 64 << 20
 class Facts:
     """What was read of a Root's files, so that nothing is read twice, also not by the next closure over the same files."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: Notes | None = None) -> None:
+        self._notes = notes or NoNotes()
         self._heads: dict[object, bytes] = {}
         self._elves: dict[object, Elf | None] = {}
         self._symbols: dict[object, frozenset[str]] = {}
@@ -53,8 +55,7 @@ class Facts:
         node = root.lstat(path)
         key = node.content if node else path
         if key not in self._symbols:
-            with root.open(path) as file:
-                self._symbols[key] = frozenset(elf.imported_symbols(file, path))
+            self._symbols[key] = frozenset(self.noted("symbols", node, lambda: _read_symbols(root, path)))
         return self._symbols[key]
 
     def strings(self, root: Root, path: str) -> Strings:
@@ -62,7 +63,8 @@ class Facts:
         node = root.lstat(path)
         key = node.content if node else path
         if key not in self._strings:
-            self._strings[key] = strings.read(self.data(root, path))
+            paths, libraries = self.noted("strings", node, lambda: strings.read(self.data(root, path)))
+            self._strings[key] = Strings(tuple(paths), tuple(libraries))
         return self._strings[key]
 
     def data(self, root: Root, path: str) -> bytes:
@@ -77,8 +79,36 @@ class Facts:
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
             return None
-        with root.open(path) as file:
-            return elf.read(file, path)
+        return _elf_of(self.noted("elf", node, lambda: _read_elf(root, path)))
+
+    def noted(self, kind: str, node: Node | None, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+        """What `read` gives, of a file that was read before without reading it; tuples may have become lists."""
+        key = key_of(kind, node)
+        known = self._notes.get(key) if key else None
+        if not isinstance(known, list):
+            known = read()
+            if key:
+                self._notes.put(key, known)
+        return known
+
+
+def _read_elf(root: Root, path: str) -> Elf:
+    with root.open(path) as file:
+        return elf.read(file, path)
+
+
+def _read_symbols(root: Root, path: str) -> Sequence[str]:
+    with root.open(path) as file:
+        return elf.imported_symbols(file, path)
+
+
+def _elf_of(values: Sequence[Any]) -> Elf:
+    facts = Elf(*map(_tuples, values))
+    return facts._replace(dlopen=tuple(DlopenNote(*note) for note in facts.dlopen))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 class Setting(NamedTuple):

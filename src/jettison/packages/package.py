@@ -1,15 +1,17 @@
 """A package, and the databases that say which files it owns."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import NamedTuple
 
 from jettison.packages.apk import Apk
 from jettison.packages.dpkg import Dpkg
 from jettison.packages.owner import Database, Owner, Record
+from jettison.tree.notes import NoNotes, Notes, key_of
 from jettison.tree.root import Root
 
 _DATABASES: dict[str, Callable[[Root], Database]] = {"dpkg": Dpkg, "apk": Apk}
+_STATES = ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed")  # written anew by every change
 # Where packages put files. What lies elsewhere nobody owns, and no database has to be read to know it.
 _SHIPPED = frozenset("bin boot etc gnu lib lib32 lib64 libx32 opt sbin srv usr var".split())
 
@@ -35,25 +37,34 @@ def owners(root: Root, wanted: Collection[str] | None = None) -> dict[str, Packa
 
 
 class Packages:
-    """Who owns what in a Root; its databases are read when the first question comes, and no more of them than it takes."""
+    """Who owns what in a Root; its databases are read when the first question comes, and no more of them than it takes.
 
-    def __init__(self, root: Root) -> None:
+    With `notes` a question that was asked before of the same database is answered by them.
+    """
+
+    def __init__(self, root: Root, notes: Notes | None = None) -> None:
         self._databases = {manager: database(root) for manager, database in _DATABASES.items()}
-        self._owner: dict[str, Package | None] = {}
+        self._notes = notes or NoNotes()
+        keys = [key_of("owners", node) for path in _STATES if (node := root.lstat(path)) is not None]
+        self._key = " ".join(keys) if all(keys) else ""
+        self._owner = _owners_of(self._notes.get(self._key))
         self._files: dict[Package, frozenset[str]] = {}
 
     def owner(self, path: str) -> Package | None:
         """The package that owns the file at a real path."""
-        if path not in self._owner:
-            self._owner[path] = self.owners([path]).get(path)
-        return self._owner[path]
+        return self._owner[path] if path in self._owner else self.owners([path]).get(path)
 
     def owners(self, wanted: Collection[str] | None = None) -> dict[str, Package]:
         """path → the package that owns it, of all paths or of those `wanted`, which is quicker."""
-        if wanted is not None:
-            wanted = [path for path in wanted if path.split("/", 2)[1] in _SHIPPED]
-        found = {manager: database.owners(wanted) for manager, database in self._asked(wanted)}
-        return {path: Package(manager, *owner) for manager, known in found.items() for path, owner in known.items()}
+        if wanted is None:
+            return self._ask(None)
+        new = [path for path in wanted if path not in self._owner]
+        if new:
+            found = self._ask([path for path in new if path.split("/", 2)[1] in _SHIPPED])
+            self._owner |= {path: found.get(path) for path in new}
+            if self._key:
+                self._notes.put(self._key, self._owner)
+        return {path: owner for path in wanted if (owner := self._owner[path]) is not None}
 
     def files(self, package: Package) -> frozenset[str]:
         """The real paths that a package owns."""
@@ -92,8 +103,14 @@ class Packages:
                 named.setdefault((package.manager, name), []).append(package)
         return named
 
-    def _asked(self, wanted: Collection[str] | None) -> Iterable[tuple[str, Database]]:
-        return self._databases.items() if wanted is None or wanted else ()
+    def _ask(self, wanted: Collection[str] | None) -> dict[str, Package]:
+        databases = self._databases if wanted is None or wanted else {}
+        found = {manager: database.owners(wanted) for manager, database in databases.items()}
+        return {path: Package(manager, *owner) for manager, known in found.items() for path, owner in known.items()}
+
+
+def _owners_of(noted: object) -> dict[str, Package | None]:
+    return {path: Package(*owner) if owner else None for path, owner in noted.items()} if isinstance(noted, dict) else {}
 
 
 def _may_serve(item: Package, package: Package) -> bool:

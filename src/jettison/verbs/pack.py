@@ -17,6 +17,7 @@ from jettison.errors import InvalidData, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.image import Image
 from jettison.image.layers import Compression, cached_layer
+from jettison.image.notes import StoredNotes
 from jettison.image.split import split
 from jettison.image.store import LocalStore
 from jettison.oci.config import History, ImageConfig, Pairs
@@ -82,7 +83,8 @@ def make(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
     plan = _plan(recipe)
     observed, writes = _observed(plan, recipe, reporter) if recipe.observations else ((), ())
     plan = plan._replace(seeds=(*plan.seeds, *observed))
-    setting = Setting(Packages(plan.root), Facts(), recipe.env, recipe.choices)
+    notes = StoredNotes(store, f"{recipe.root} {plan.seeds[0].path}")
+    setting = Setting(Packages(plan.root, notes), Facts(notes), recipe.env, recipe.choices)
     _refuse_other_formats(recipe, plan, setting.facts)
     found, carved = settle_plan(plan, setting, recipe.excludes, reporter)
     tree, closure = _completed(recipe, plan, carved)
@@ -92,6 +94,7 @@ def make(recipe: Recipe, store: LocalStore, reference: Reference | None = None, 
         config = _config(recipe, plan, found, platform_of(plan.root, found, setting), len(layers))
         evidence = document.Document(closure, owners_of(plan, found, setting.packages))
         image = write_image(config, layers, evidence, recipe.labels, batch)
+    notes.keep()
     return Packed(name, image, tree, closure, writes, plan.placement)
 
 

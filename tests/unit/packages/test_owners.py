@@ -1,7 +1,11 @@
 """Who owns which file, judged by dpkg itself."""
 
+import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from jettison.errors import HostError
 from jettison.packages.dpkg import Dpkg
@@ -99,6 +103,37 @@ def test_many_questions_are_answered_like_few() -> None:
     found = [packages.owner(name) for name in (*names, "/usr/share/other", "/home/z")]
 
     assert [package.name if package else "" for package in found] == ["libz1"] * 12 + ["", ""]
+
+
+def test_what_was_asked_before_is_answered_without_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as dpkg has not written its status anew."""
+    monkeypatch.setattr("jettison.tree.notes.time.time_ns", lambda: 1 << 62)
+    info = tmp_path / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    (info.parent / "status").write_text(STATUS)
+    (info / "app.list").write_text("/usr/bin/app\n")
+    notes = Book()
+    first = Packages(DirectoryRoot(str(tmp_path)), notes).owner("/usr/bin/app")
+
+    (info / "app.list").unlink()
+
+    assert first is not None
+    assert Packages(DirectoryRoot(str(tmp_path)), notes).owner("/usr/bin/app") == first
+    (info.parent / "status").write_text(STATUS)
+    assert Packages(DirectoryRoot(str(tmp_path)), notes).owner("/usr/bin/app") is None
+
+
+class Book:
+    """Notes in memory, as the store keeps them."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def get(self, key: str) -> object:
+        return json.loads(self.known.get(key, "null"))
+
+    def put(self, key: str, value: object) -> None:
+        self.known[key] = json.dumps(value)
 
 
 class ShutTree(Tree):
