@@ -14,13 +14,21 @@ from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
 
 
-def resolve(root: Root, seeds: Iterable[Need], setting: Setting, finders: Sequence[Finder] = FINDERS) -> Closure:
-    """The closure of `seeds` over `root`. Executes nothing.
+def resolve(
+    root: Root,
+    seeds: Iterable[Need],
+    setting: Setting,
+    finders: Sequence[Finder] = FINDERS,
+    more: Callable[[Closure], Iterable[Need]] | None = None,
+) -> Closure:
+    """The closure of `seeds` over `root`, and of the seeds that `more` sees in it. Executes nothing.
 
     Every link on the way to a path is in the closure too. Monotone in its seeds and in the level, and idempotent.
     """
     work = _Work(root, setting)
     work.do(seeds, finders)
+    if more is not None:
+        work.do(more(work.closure()), finders)
     return work.closure()
 
 
@@ -50,6 +58,7 @@ class _Work:
         self._seen: set[str] = set()
         self._todo: deque[Need] = deque()
         self._hints: deque[Need] = deque()
+        self._passed_over: dict[str, Reason] = {}
 
     def do(self, seeds: Iterable[Need], finders: Sequence[Finder]) -> None:
         """Look at every need, and at those that come of it, first things first; at hints when all else is there.
@@ -66,6 +75,8 @@ class _Work:
             for finding in self._ask(subject, finders) if subject else ():
                 if admits(finding.reason.confidence):
                     self._keep(finding, todo)
+                elif isinstance(finding, Need):
+                    self._passed_over.setdefault(finding.path, finding.reason)
 
     def _keep(self, finding: Finding, todo: deque[Need]) -> None:
         match finding:
@@ -94,7 +105,8 @@ class _Work:
         lacking = [item for item in self._missing if item.reason.kind != "needed" or item.name not in names]
         reasons = {path: tuple(found) for path, found in self._reasons.items()}
         caches, accounts = self._caches.values(), self._accounts.values()
-        return Closure(reasons, lacking, self._variables.values(), self._made, caches, self._expected, accounts)
+        variables = self._variables.values()
+        return Closure(reasons, lacking, variables, self._made, caches, self._expected, accounts, self._passed_over)
 
     def _take(self, need: Need) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""

@@ -96,6 +96,7 @@ class Closure:
     `reasons`: path → reasons, the first one the one that brought it in. `missing`: what was asked for and not found.
     `variables`: what the environment should have. `made`: path → what lies there instead of the Root's. `caches`: what is to be
     regenerated of the files. `expected`: what the host brings. `accounts`: users besides those that every image has.
+    `passed_over`: path → the first reason to bring it that the level was too strict for.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Closure:
         caches: Iterable[Regenerate] = (),
         expected: Iterable[Expected] = (),
         accounts: Iterable[Account] = (),
+        passed_over: Mapping[str, Reason] = MappingProxyType({}),
     ) -> None:
         self.reasons = reasons
         self.missing = tuple(missing)
@@ -115,6 +117,7 @@ class Closure:
         self.caches = tuple(caches)
         self.expected = tuple(expected)
         self.accounts = tuple(accounts)
+        self.passed_over = passed_over
 
     def __contains__(self, path: str) -> bool:
         return path in self.reasons

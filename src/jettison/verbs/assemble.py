@@ -1,7 +1,7 @@
 """What pack and slim have in common: seeds in a Root → the closure, its files carved and completed, and the image of them."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from jettison.closure import document
@@ -26,12 +26,14 @@ from jettison.tree.root import resolve as follow
 
 
 class Plan(NamedTuple):
-    """What goes where: `seeds` are needs in the Root, `entry` the program's path in the image."""
+    """What goes where: `seeds` are needs in the Root, `entry` the program's path in the image; `more` sees in the closure of the
+    seeds what else is needed."""
 
     root: Root
     placement: Placement
     seeds: tuple[Need, ...]
     entry: str
+    more: Callable[[Closure], Iterable[Need]] | None = None
 
 
 class Settled(NamedTuple):
@@ -43,7 +45,7 @@ class Settled(NamedTuple):
 
 def settle_plan(plan: Plan, setting: Setting, excludes: Sequence[str] = (), reporter: Reporter = SILENT) -> Settled:
     """The closure of a plan. Executes nothing. Errors: NotFound for what the program cannot start without."""
-    found = resolve(plan.root, plan.seeds, setting)
+    found = resolve(plan.root, plan.seeds, setting, more=plan.more)
     refuse_missing(found, reporter)
     tell_expected(found, reporter)
     return Settled(found, settle(plan.root, found, plan.placement, plan.seeds, setting, excludes))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from jettison.closure import document
@@ -12,7 +13,6 @@ from jettison.closure.document import Owner
 from jettison.closure.facts import DEFAULT_PATH, Facts, Setting
 from jettison.closure.place import Placement
 from jettison.closure.removed import Removed
-from jettison.closure.resolve import resolve
 from jettison.closure.system import made
 from jettison.closure.why import Closure, Reason
 from jettison.errors import InvalidData, NotFound, UsageError
@@ -102,7 +102,7 @@ def thin_out(fat: Tree, image: Image, thinning: Thinning, reporter: Reporter = S
     tree, closure = _completed(fat, plan, settled, thinning)
     if keep.has_rpm(fat):
         reporter.notice("the image's packages are in an rpm database, which is left out: scanners will not see them")
-    removed = _removed(fat, tree, plan, setting, owned)
+    removed = _removed(fat, tree, settled.found, owned)
     dropped = tuple(sorted(path for path, node in tree.nodes.items() if _is_setuid(fat.lstat(path)) and not _is_setuid(node)))
     variables = tuple((item.name, item.value) for item in settled.found.variables)
     return Thin(fat, tree, closure, owned, variables, removed, dropped)
@@ -133,8 +133,8 @@ def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning) -> tupl
         if fat.lstat(path) is None:
             raise NotFound(f"nothing at `{text}` in the image to include")
         seeds += walk(fat, path, f"--include {text}")
-    seeds += state(fat, resolve(fat, seeds, setting), setting.packages)
-    return Plan(fat, Placement(keeps_owners=True, setuid=_allowed(fat, thinning)), tuple(seeds), seeds[0].path), setting
+    placement = Placement(keeps_owners=True, setuid=_allowed(fat, thinning))
+    return Plan(fat, placement, tuple(seeds), seeds[0].path, lambda found: state(fat, found, setting.packages)), setting
 
 
 def _health(image: Image) -> tuple[str, ...]:
@@ -180,15 +180,17 @@ def _add_folders(nodes: dict[str, Node], fat: Tree, path: str) -> None:
         nodes[path] = fat.nodes[path]
 
 
-def _removed(fat: Tree, tree: Tree, plan: Plan, setting: Setting, owned: Mapping[str, Package]) -> dict[str, Removed]:
-    """Every file that is gone, with its package, and the reason that would have kept it at the level that takes every hint."""
-    gone = [path for path, node in fat.nodes.items() if node.kind != "dir" and path not in tree.nodes]
-    safe = resolve(fat, plan.seeds, setting._replace(choices=setting.choices._replace(level="safe")))
+def _removed(fat: Tree, tree: Tree, found: Closure, owned: Mapping[str, Package]) -> dict[str, Removed]:
+    """Every file that is gone, with its package, and the reason for it that the level was too strict for."""
+    hints: dict[str, Reason] = {}
+    for path, reason in found.passed_over.items():
+        with suppress(InvalidData):  # a ring of links
+            hints.setdefault(follow(fat, path).path, reason)
     removed = {}
-    for path in gone:
-        package = owned.get(path)
-        hints = safe.reasons.get(path, ())
-        removed[path] = Removed(fat.nodes[path].size, package and Owner(*package), hints[0] if hints else None)
+    for path, node in fat.nodes.items():
+        if node.kind != "dir" and path not in tree.nodes:
+            package = owned.get(path)
+            removed[path] = Removed(node.size, package and Owner(*package), hints.get(path))
     return removed
 
 
