@@ -53,6 +53,14 @@ def script_needs(subject: Subject) -> Iterable[Need | Missing]:
         yield from missing
 
 
+def language_needs(subject: Subject) -> Iterable[Finding]:
+    """What a script's text says that it needs, or the machine has for an interpreter that is packed by itself."""
+    if subject.is_script or subject.reason.kind in ("entry", "string", "kept", "observed"):
+        from jettison.closure import languages
+
+        yield from languages.needs(subject)
+
+
 def rule_needs(subject: Subject) -> Iterable[Finding]:
     """What the rules bring that this file sets off."""
     from jettison.closure.rules import findings
@@ -94,7 +102,7 @@ def shell_needs(subject: Subject) -> Iterable[Finding]:
 
 
 LINKING: tuple[Finder, ...] = (elf_needs, script_needs)  # what starting a program takes
-FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, string_needs, package_needs, shell_needs)
+FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, language_needs, string_needs, package_needs, shell_needs)
 
 
 def _is_started(subject: Subject) -> bool:
