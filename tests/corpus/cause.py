@@ -17,6 +17,7 @@ def missing(notes: Path) -> list[str]:
     """Paths in the notes of strace that were not there and are here, with their packages; first asked for first."""
     asked = dict.fromkeys(path for file in sorted(notes.iterdir()) for path in _absent(file))
     paths = [path for path in asked if not path.startswith(_HARMLESS) and os.path.lexists(path)]
+    paths.sort(key=lambda path: "/gconv" in path)  # every program in another locale asks for them
     return [f"{path}{f' ({name})' if name else ''}" for path, name in zip(paths, map(owner, paths), strict=True)][:_SHOWN]
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from corpus.world import PATH, World
+from corpus.world import LANG, PATH, World
 
 PACK_TIMEOUT_S = 120.0
 
@@ -66,27 +66,39 @@ def store(world: World) -> Path:
     return folder
 
 
+def stand_in_outside(program: str, world: World) -> None:
+    """Put a script in the program's place that calls it by its path, as an image's entry point does, and messages repeat."""
+    path = shutil.which(program, path=PATH)
+    _write(world.outside / program, f'exec {path} "$@"')
+
+
 def stand_in(image: Image, world: World, trace: Path | None = None) -> None:
     """Put a script in the program's place that runs the image: with what the caller exported, on the scratch folder.
 
-    Variables are passed by value: jettison itself gets none of them. `trace` is a folder for strace's notes.
+    Variables are passed by value: jettison itself gets none of them. LANG is the image's own, unless the caller has another
+    one than everybody's. `trace` is a folder for strace's notes.
     """
     network = "none" if world.entry.network == "none" else "host"
     user = f"--user {world.user.pw_uid}:{world.user.pw_gid}" if world.user else ""
-    strace = f"strace -f -qq -s 4096 -e trace=file -e signal=none -o {trace}/$$ " if trace else ""
-    script = world.shims / image.program
-    script.write_text(f"""\
-#!/bin/bash -p
+    strace = f"/usr/bin/strace -f -qq -s 4096 -e trace=file -e signal=none -o {trace}/$$ " if trace else ""
+    _write(
+        world.inside / image.program,
+        f"""\
 echo {shlex.quote(image.program)} >> {world.base}/used
 flags=(-i)
 [ -t 0 ] && [ -t 1 ] && flags+=(-t)
 for name in $(compgen -e); do
-    case $name in PATH|PWD|OLDPWD|SHLVL|_) ;; *) flags+=(--env "$name=${{!name}}") ;; esac
+    case $name=${{!name}} in PATH=*|PWD=*|OLDPWD=*|SHLVL=*|_=*|LANG={LANG}) ;; *) flags+=(--env "$name=${{!name}}") ;; esac
 done
-exec env -i PATH={PATH} HOME={world.base} {strace}{shlex.quote(command())} run --store {store(world)} "${{flags[@]}}" \\
+exec /usr/bin/env -i PATH={PATH} HOME={world.base} {strace}{shlex.quote(command())} run --store {store(world)} "${{flags[@]}}" \\
     --network {network} {user} -v {world.work}:{world.work} -w "$PWD" {image.tag} "$@"
-""")
-    script.chmod(0o755)
+""",
+    )
+
+
+def _write(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/bash -p\n{script}\n")
+    path.chmod(0o755)
 
 
 def used(world: World) -> set[str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from corpus import cause
 from corpus.entry import Entry
-from corpus.image import Image, NotPacked, pack, stand_in, used
+from corpus.image import Image, NotPacked, pack, stand_in, stand_in_outside, used
 from corpus.reasons import unreasoned
 from corpus.world import Said, World
 
@@ -33,6 +33,8 @@ def judge(entry: Entry, level: str = "balanced") -> Verdict:
     """Run outside, pack, run inside, compare, at one level."""
     start_s = time.monotonic()
     with World(entry) as world:
+        for program in entry.programs:
+            stand_in_outside(program, world)
         outside = world.run(is_inside=False)
         fault = outside.problem or ("" if outside.stdout.strip() else "nothing on stdout outside")
         verdict = Verdict(entry, level, (), FAULT, (fault,), outside.stderr) if fault else _packed(world, level, outside)

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from corpus.entry import Entry
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"
+LANG = "C.UTF-8"
 TIMEOUT_S = 90.0
 
-# `setup` has the machine's programs and must succeed; `run` has the shims first. All that is left ends with the namespace.
+# `setup` has the machine's programs and must succeed; `run` has the side's first. All that is left ends with the namespace.
 _DRIVER = """\
 [ "$(id -u)" != 0 ] || ip link set lo up
 cd {work}
@@ -37,7 +38,7 @@ class Said(NamedTuple):
 
 
 class World:
-    """A place for one entry: `base` holds its scripts, `work` is the scratch folder, `shims` comes first on PATH inside."""
+    """A place for one entry: `base` holds its scripts, `work` is the scratch folder; `outside` or `inside` leads PATH."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -45,8 +46,9 @@ class World:
         self.base = Path(tempfile.mkdtemp(prefix="jc.", dir="/tmp"))  # a socket's path has 107 bytes at most
         self.base.chmod(0o755)
         self.work = self.base / "w"
-        self.shims = self.base / "shims"
-        self.shims.mkdir()
+        self.outside, self.inside = self.base / "outside", self.base / "inside"
+        self.outside.mkdir()
+        self.inside.mkdir()
         (self.base / "used").touch()
         (self.base / "used").chmod(0o666)  # its user's shims write there too
         (self.base / "setup").write_text(entry.setup)
@@ -72,12 +74,12 @@ class World:
     def environment(self) -> dict[str, str]:
         """All that a script gets."""
         # UTC0 names no file, as UTC does.
-        return {"PATH": PATH, "HOME": str(self.work), "TZ": "UTC0", **self.entry.environment}
+        return {"PATH": PATH, "HOME": str(self.work), "TZ": "UTC0", "LANG": LANG, **self.entry.environment}
 
     def run(self, is_inside: bool) -> Said:
-        """The entry's scripts in an empty folder; with the shims first on PATH where they are to run inside."""
+        """The entry's scripts in an empty folder, with the programs of one side."""
         self._empty()
-        path = f"{self.shims}:{PATH}" if is_inside else PATH
+        path = f"{self.inside if is_inside else self.outside}:{PATH}"
         su = shlex.join(self.become)
         (self.base / "driver").write_text(_DRIVER.format(base=self.base, work=self.work, path=path, su=su))
         stdout, stderr = self.base / "stdout", self.base / "stderr"
