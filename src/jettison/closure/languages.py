@@ -8,6 +8,9 @@ from jettison.closure import script
 from jettison.closure.facts import Finding, Subject
 from jettison.errors import InvalidData
 
+# So starts the detail of an interpreter's reason whose command names the script.
+WITH_SCRIPT = "the interpreter of"
+
 # What interpreters are called, with or without a version.
 _NAMES = {
     "awk": r"[gmn]?awk|original-awk",
@@ -40,7 +43,8 @@ _READERS = {
 def needs(subject: Subject) -> Iterable[Finding]:
     """What a script says that it needs; and what an interpreter that is packed by itself may be asked for."""
     if subject.head.startswith(b"\x7fELF"):
-        language = of_name(subject.path.rpartition("/")[2]) if subject.reason.kind == "entry" else ""
+        is_alone = subject.reason.kind == "entry" and not subject.reason.detail.startswith(WITH_SCRIPT)
+        language = of_name(subject.path.rpartition("/")[2]) if is_alone else ""
         yield from _reader("site").needs(subject, language) if language else ()
     else:
         for language in of_script(subject):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from jettison.closure import script_text
 from jettison.closure.facts import Finding, Subject
+from jettison.closure.kin import Kin
 from jettison.closure.rules import glob
 from jettison.closure.why import Confidence, Need, Reason
 from jettison.tree.root import Root, normalise
@@ -35,6 +36,7 @@ _RUBY_RELATIVE = re.compile(r"\brequire_relative\s*\(?\s*[\"']([\w./+-]+)[\"']")
 _LUA = re.compile(r"\brequire\s*\(?\s*(?:[\"']|\[\[)([\w./+-]+)")
 _TCL = re.compile(r"\bpackage\s+require\s+(?:-exact\s+)?\{?\"?([\w:.-]+)")
 _TCL_SOURCE = re.compile(r"\bsource\s+(?:\[file\s+join\s+[^\]\n]*?(?:\]\s*|\s))?\"?([\w./+-]+\.tcl)\b")
+_TCL_JOINED = re.compile(r"\[file\s+join\s+((?:[\w.+/-]+\s*)+)\]")
 _TCL_PROVIDED = re.compile(r"\bpackage\s+ifneeded\s+\{?\"?([\w:.-]+)")
 _PHP = re.compile(
     r"\b(?:require|include)(?:_once)?\b\s*\(?\s*(?:__DIR__\s*\.|dirname\s*\(\s*__FILE__\s*\)\s*\.)?\s*[\"']([^\"'$\n]+)[\"']"
@@ -78,7 +80,6 @@ class _Walk:
         self._tcl_index: dict[str, str] | None = None
         self._todo = deque([subject.path])
         self._read: set[str] = set()
-        self._own = subject.setting.packages.siblings
 
     def needs(self) -> Iterator[Finding]:
         while self._todo and len(self._read) < _FILES_LIMIT:
@@ -98,12 +99,13 @@ class _Walk:
         wanted = list(dict(reversed(list(self._language.wanted(text)))).items())[:_NAMES_LIMIT]
         for name, confidence in reversed(wanted):
             for found in self._find(name, path):
-                if found != path:
+                if found != path and script_text.is_file(self._root, found):
                     self._follow(found, confidence)
                     yield Need(found, Reason("import", path, f"{self._name}: {name}", confidence))
         if path == self._subject.path or not path.startswith(tuple(f"{folder}/" for folder in self._folders)):
+            kin = Kin(self._root, self._subject.setting.packages, path)
             for name in _absolute_texts(text):
-                yield from script_text.own_files(self._root, self._own(path), name, path)
+                yield from script_text.own_files(self._root, kin, name, path)
 
     def _follow(self, path: str, confidence: Confidence) -> None:
         if not path.endswith(".so") and path not in self._read and self._subject.setting.choices.admits(confidence):
@@ -149,6 +151,8 @@ class _Walk:
         if index:
             folder = index.rpartition("/")[0]
             yield from script_text.below(self._root, _real(self._root, folder))
+            for words in _TCL_JOINED.findall(script_text.read(self._root, index)):
+                yield normalise("/".join(words.split()), folder)
             above = f"{folder.rpartition('/')[0]}/pkgIndex.tcl"
             if script_text.is_file(self._root, above):
                 yield above

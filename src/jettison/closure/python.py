@@ -4,19 +4,22 @@ Of the standard library the interpreter's rule brings nearly all, so that only w
 it, unless the level wants no more than that.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from jettison.closure import languages, python_source, script_text, shell
 from jettison.closure.facts import Finding, Subject
+from jettison.closure.kin import Kin
 from jettison.closure.python_layout import Distribution, Distributions, Layout, layout
 from jettison.closure.python_source import Import, Source
 from jettison.closure.resolve import find_program
-from jettison.closure.why import Missing, Need, Reason
+from jettison.closure.why import Confidence, Missing, Need, Reason
 from jettison.tree.root import Root, normalise
 
 _MODULES_LIMIT = 5000
+_ENTRY_POINT = re.compile(r"(?m)^\s*([\w.-]+)\s*=\s*([\w.]+)")
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
 
@@ -51,7 +54,10 @@ class _Graph:
         self._names: dict[str, frozenset[str]] = {}
         self._read: set[str] = set()
         self._whole: set[str] = set()
-        self._todo: deque[_Module] = deque([_Module("__main__", subject.path, False)])
+        self._distributed: set[str] = set()
+        # What is certainly imported is read first: what is only perhaps imported says less of what will be started.
+        self._certain = deque([_Module("__main__", subject.path, False)])
+        self._likely: deque[_Module] = deque()
         # Without the rule that brings the whole library, each module in it is followed.
         self._follows_library = not subject.setting.choices.admits("likely")
 
@@ -59,28 +65,30 @@ class _Graph:
         """Every need, nearest first."""
         for path in self._layout.configuration:
             yield Need(path, Reason("import", self._subject.path, "says where modules are", "certain"))
-        while self._todo and len(self._read) < _MODULES_LIMIT:
-            module = self._todo.popleft()
+        while (self._certain or self._likely) and len(self._read) < _MODULES_LIMIT:
+            confidence: Confidence = "certain" if self._certain else "likely"
+            module = (self._certain or self._likely).popleft()
             if module.path not in self._read:
                 self._read.add(module.path)
-                yield from self._module(module)
+                yield from self._module(module, confidence)
 
-    def _module(self, module: _Module) -> Iterator[Finding]:
+    def _module(self, module: _Module, confidence: Confidence) -> Iterator[Finding]:
         source = self._source(module.path)
         for folder in source.folders:
             path = normalise(folder, module.path.rpartition("/")[0])
             if path not in self._path and self._root.listdir(path):
                 self._path.insert(1, path)
         for wanted in source.imports:
-            yield from self._import(module, wanted)
+            yield from self._import(module, wanted if confidence == "certain" else wanted._replace(confidence="likely"))
         for name in source.requires:
+            yield from self._entry_points(name, module.path)
             yield from self._required(name, module.path)
         if not self._is_library(module.path):
-            yield from self._started(module.path, source)
+            yield from self._started(module.path, source, "likely" if confidence == "certain" else "hint")
             yield from self._libraries(module.path, source)
-            own = self._subject.setting.packages.siblings(module.path) if source.texts else frozenset[str]()
+            kin = Kin(self._root, self._subject.setting.packages, module.path)
             for text in source.texts:
-                yield from script_text.own_files(self._root, own, text, module.path)
+                yield from script_text.own_files(self._root, kin, text, module.path)
 
     def _source(self, path: str) -> Source:
         found = script_text.lead(self._root, path)
@@ -107,7 +115,7 @@ class _Graph:
         is_library = self._is_library(found.path)
         is_followed = not is_library or self._follows_library
         if is_followed and found.path not in self._read and self._subject.setting.choices.admits(reason.confidence):
-            self._todo.append(found)
+            (self._certain if reason.confidence == "certain" else self._likely).append(found)
         if not is_library:
             yield from self._unit(found)
 
@@ -121,16 +129,24 @@ class _Graph:
             yield from self._below(top, Reason("import", found.path, f"the package {found.name.split('.')[0]}", "likely"))
 
     def _distribution(self, distribution: Distribution, by: str) -> Iterator[Finding]:
-        if distribution.metadata in self._whole:
+        if distribution.metadata in self._distributed:
             return
-        self._whole.add(distribution.metadata)
+        self._distributed.add(distribution.metadata)
         reason = Reason(
             "import", by, f"its distribution {distribution.name}, which may load each part when it is asked", "likely"
         )
         for top in (distribution.metadata, *distribution.tops):
             yield from self._below(top, reason)
-        for name in distribution.requires:
+        for name in (*distribution.requires, *self._packaged_with(distribution)):
             yield from self._required(name, by)
+
+    def _packaged_with(self, distribution: Distribution) -> list[str]:
+        """The distributions of the packages that a distribution's own package depends on."""
+        packages = self._subject.setting.packages
+        tops = [distribution.metadata, *distribution.tops]
+        owner = next((owner for top in tops for owner in [packages.owner(_real(self._root, top))] if owner), None)
+        names = {item.name for item in packages.dependencies(owner)} if owner else set()
+        return [item.name for item in self._distributions.all() if f"python3-{item.name.lower().replace('_', '-')}" in names]
 
     def _below(self, top: str, reason: Reason) -> Iterator[Finding]:
         if top in self._whole:
@@ -140,10 +156,19 @@ class _Graph:
         for path in script_text.below(self._root, found.path) if found and found.node else ():
             yield Need(path, reason)
 
+    def _entry_points(self, name: str, by: str) -> Iterator[Finding]:
+        """The modules that a script starts which asks a distribution for its entry point by the script's own name."""
+        distribution = self._distributions.named(name)
+        text = script_text.read(self._root, f"{distribution.metadata}/entry_points.txt") if distribution else ""
+        own = self._subject.path.rpartition("/")[2]
+        for script, module in _ENTRY_POINT.findall(text):
+            for found in self._find(module) if script == own else ():
+                yield from self._take(found, Reason("import", by, f"entry point `{script}` of {name}", "certain"))
+
     def _required(self, name: str, by: str) -> Iterator[Finding]:
         """A distribution that another's metadata names."""
         distribution = self._distributions.named(name)
-        if distribution is None or distribution.metadata in self._whole:
+        if distribution is None or distribution.metadata in self._distributed:
             return
         reason = Reason("import", by, f"requires the distribution {name}", "likely")
         for top in distribution.tops:
@@ -151,15 +176,17 @@ class _Graph:
                 yield from self._take(found, reason)
         yield from self._distribution(distribution, by)
 
-    def _started(self, by: str, source: Source) -> Iterator[Need]:
+    def _started(self, by: str, source: Source, confidence: Confidence) -> Iterator[Need]:
+        """The programs that a module starts by constant names, and the commands that it gives a shell."""
         subject = self._subject
         for name in source.programs:
             path = find_program(self._root, name, subject.setting.search_path) if name.startswith("/") or "/" not in name else ""
             if path:
-                yield Need(path, Reason("string", by, f"starts `{name}`", "likely"))
+                yield Need(path, Reason("string", by, f"starts `{name}`", confidence))
         for text in source.shells if subject.setting.choices.shell != "none" else ():
-            yield Need("/bin/sh", Reason("string", by, f"has a shell run `{text:.80}`", "likely"))
-            yield from shell.needs_of_text(subject, text, by=by)
+            yield Need("/bin/sh", Reason("string", by, f"has a shell run `{text:.80}`", confidence))
+            for need in shell.needs_of_text(subject, text, by=by):
+                yield need._replace(reason=need.reason._replace(confidence=confidence))
 
     def _libraries(self, by: str, source: Source) -> Iterator[Need | Missing]:
         """The libraries that ctypes or cffi open by a constant name."""

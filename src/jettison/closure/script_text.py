@@ -1,15 +1,17 @@
 """What the readers of scripts share: a script's text, and the files that it names."""
 
+import re
 from collections.abc import Iterator
 
-from jettison.closure.place import within
-from jettison.closure.strings import COMMON, is_for_people
+from jettison.closure.kin import Kin, is_useful
+from jettison.closure.strings import COMMON
 from jettison.closure.why import Confidence, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as follow
 
 LIMIT_BYTES = 1 << 20
+_DATA_PACKAGE = re.compile(r"-(base|common|core|data|files)$")
 
 
 def read(root: Root, path: str) -> str:
@@ -35,17 +37,22 @@ def is_file(root: Root, path: str) -> bool:
     return found is not None and found.node is not None and found.node.kind == "file"
 
 
-def own_files(root: Root, own: frozenset[str], text: str, by: str) -> Iterator[Need]:
-    """The files of `own` that lie at the path `text`, or below it; not what the folders of everybody hold."""
+def own_files(root: Root, kin: Kin, text: str, by: str) -> Iterator[Need]:
+    """The file at the path `text` where the kin ships it, or what lies below that folder; not what folders of everybody hold."""
     found = lead(root, text) if "\0" not in text else None
-    if found is None or found.node is None or found.path not in own or COMMON.fullmatch(found.path):
+    if found is None or found.node is None or COMMON.fullmatch(found.path):
         return
-    detail = f"`{text}` in its text, of its own package"
-    for path in sorted(own) if found.node.kind == "dir" else [found.path]:
-        if within(path, (found.path,)) and not is_for_people(path) and root.lstat(path) is not None:
+    detail = f"`{text}` in its text, "
+    if found.node.kind == "file":
+        shipper = kin.shipper(found.path)
+        if shipper is not None and is_useful(root, found.path):
+            yield Need(text, Reason("string", by, detail + kin.words(shipper), "likely"))
+        return
+    for path, package in sorted(kin.below(found.path)) if found.node.kind == "dir" else ():
+        if package == kin.own or _DATA_PACKAGE.search(package.name):
             # That a folder is named does not say that every program in it will be started.
-            confidence: Confidence = "hint" if path != found.path and _is_program(root, path) else "likely"
-            yield Need(path, Reason("string", by, detail, confidence))
+            confidence: Confidence = "hint" if _is_program(root, path) else "likely"
+            yield Need(path, Reason("string", by, detail + kin.words(package), confidence))
 
 
 def _is_program(root: Root, path: str) -> bool:

@@ -4,11 +4,13 @@ Words are followed as far as constants go: a variable may have each of the value
 day the script runs is not guessed.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
 
 from jettison.closure import languages, script_text, shell_syntax
 from jettison.closure.facts import Finding, Subject
+from jettison.closure.kin import Kin
 from jettison.closure.resolve import find_program
 from jettison.closure.shell_syntax import Command, Part, Word
 from jettison.closure.why import Need, Reason, ReasonKind
@@ -30,6 +32,7 @@ _WRAPPERS = {
     "noglob": "", "setsid": "", "stdbuf": "ioe", "time": "fo", "timeout": "ks", "xargs": "aEILPnsd", "unshare": "", "flock": "wE",
 }  # fmt: skip
 _SHIFTED = {"timeout": 1, "flock": 1}  # operands before the program
+_FOLDER_BY_SED = re.compile(r"s(.)/?\[\^/\]\*\$\1\1")  # echo "$0" | sed 's|[^/]*$||'
 _FIND_ACTIONS = ("-exec", "-execdir", "-ok", "-okdir")
 
 
@@ -43,6 +46,27 @@ def needs_of_text(subject: Subject, text: str, kind: ReasonKind = "string", by: 
     yield from _Run(subject, by or subject.path, kind).text(text)
 
 
+def operands(base: str, words: Sequence[Word]) -> Sequence[Word]:
+    """The command that a wrapper's arguments name, behind its own options and assignments; nothing for other programs."""
+    if base not in _WRAPPERS:
+        return ()
+    with_value, at = _WRAPPERS[base], 0
+    while at < len(words):
+        text = shell_syntax.literal(words[at])
+        if text is None and words[at][0].kind != "text":
+            break
+        text = text or words[at][0].value
+        if base == "command" and text in ("-v", "-V"):
+            return ()
+        if text.startswith("-"):
+            at += 2 if len(text) == 2 and text[1] in with_value else 1
+        elif base == "env" and "=" in text:
+            at += 1
+        else:
+            break
+    return words[at + _SHIFTED.get(base, 0) :]
+
+
 class _Run:
     """One script with what it sources: the values that its variables may have, and the functions it defines."""
 
@@ -52,7 +76,7 @@ class _Run:
         self._script = script
         self._by = script
         self._kind: ReasonKind = kind
-        self._own: frozenset[str] | None = None
+        self._kin: Kin | None = None
         self._functions: set[str] = set()
         self._values: dict[str, list[str]] = {name: [value] for name, value in subject.setting.environment}
         self._values["PATH"] = [":".join(subject.setting.search_path)]
@@ -107,7 +131,8 @@ class _Run:
         """The program that a command starts, and those that it starts in turn."""
         if not words:
             return
-        for name in self._texts(words[0]):
+        for text in self._texts(words[0]):
+            name = text if words[0][0].kind == "text" else (text.split() or [""])[0]  # a variable may hold arguments too
             base = name.rpartition("/")[2]
             if name in self._functions or not name:
                 continue
@@ -132,7 +157,7 @@ class _Run:
     def _arguments(self, base: str, words: Sequence[Word]) -> Iterator[Need]:
         """What the arguments of a program name that it will start or read."""
         if base in _WRAPPERS:
-            yield from self._program(self._operands(base, words))
+            yield from self._program(operands(base, words))
         elif base == "find":
             texts = [shell_syntax.literal(word) for word in words]
             for position, text in enumerate(texts):
@@ -144,24 +169,6 @@ class _Run:
             for text in (text for word in words[:1] for text in self._texts(word)):
                 if text.startswith("/") and text != self._script and script_text.is_file(self._root, text):
                     yield self._need(text, f"`{base} {text}`")
-
-    def _operands(self, base: str, words: Sequence[Word]) -> Sequence[Word]:
-        """The words behind a wrapper's own options and assignments."""
-        with_value, at = _WRAPPERS[base], 0
-        while at < len(words):
-            text = shell_syntax.literal(words[at])
-            if text is None and words[at][0].kind != "text":
-                break
-            text = text or words[at][0].value
-            if base == "command" and text in ("-v", "-V"):
-                return ()
-            if text.startswith("-"):
-                at += 2 if len(text) == 2 and text[1] in with_value else 1
-            elif base == "env" and "=" in text:
-                at += 1
-            else:
-                break
-        return words[at + _SHIFTED.get(base, 0) :]
 
     def _shell(self, words: Sequence[Word]) -> Iterator[Need]:
         """`sh -c TEXT`, or `sh FILE`."""
@@ -208,9 +215,8 @@ class _Run:
         for text in self._texts(word):
             for part in text.partition("=")[2].split(":") if "=" in text else text.split(":"):
                 if part.startswith("/") and part.count("/") > 1:
-                    if self._own is None:
-                        self._own = self._packages.siblings(self._script)
-                    yield from script_text.own_files(self._root, self._own, part, self._by)
+                    self._kin = self._kin or Kin(self._root, self._packages, self._script)
+                    yield from script_text.own_files(self._root, self._kin, part, self._by)
 
     def _need(self, path: str, detail: str) -> Need:
         return Need(path, Reason(self._kind, self._by, detail, "likely"))
@@ -256,6 +262,8 @@ class _Run:
         texts = self._texts(words[0]) if words else []
         if name in ("readlink", "realpath", "echo"):
             return texts
+        if name == "sed" and len(commands) > 1 and _FOLDER_BY_SED.fullmatch("".join(self._texts(commands[-1].words[-1])[:1])):
+            return [text[: text.rfind("/") + 1] for text in self._texts(commands[-2].words[-1])]
         if name == "dirname":
             return [text.rstrip("/").rpartition("/")[0] or "/" for text in texts]
         return [text.rpartition("/")[2] for text in texts] if name == "basename" and len(words) == 1 else []

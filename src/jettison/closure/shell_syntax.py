@@ -196,9 +196,9 @@ class _Reader:
                 _close(opened, "case")
                 return
             if token.operator == ")":
-                return None
+                return
             is_first = is_first and token.operator in ("\n", ";")
-        return None
+        return
 
     def _redirection(self, current: _Simple, operator: str) -> None:
         token = self._token()
