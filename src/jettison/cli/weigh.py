@@ -3,6 +3,7 @@
 import json
 import sys
 
+from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
 from jettison.cli.flags import Command, Flag, Values
 from jettison.cli.terminal import size, table
 from jettison.errors import UsageError
@@ -16,6 +17,7 @@ COMMAND = Command(
     "jettison load -i debian.tar\njettison weigh debian",
     (
         Flag("entry", "the program to start from, instead of the image's own command", "PROGRAM", repeats=True),
+        *CLOSURE_FLAGS,
         Flag("top", "how many lines of each table to show, 10 if not given, 0 for all", "N"),
         Flag("json", "print the result as JSON, whole"),
     ),
@@ -31,7 +33,8 @@ def main(values: Values, rest: list[str]) -> int:
     top = values.text("top", "10")
     if not (top.isascii() and top.isdigit()):
         raise UsageError(f"`--top {top}`: expected a number")
-    weight = weigh(rest[0], open_store(values.text("store") or None), values.texts("entry"))
+    chosen = choices(values) if any(values.has(flag.name) for flag in CLOSURE_FLAGS) else None
+    weight = weigh(rest[0], open_store(values.text("store") or None), values.texts("entry"), chosen)
     if values.on("json"):
         sys.stdout.write(json.dumps(_as_json(rest[0], weight), indent=2) + "\n")
         return 0
@@ -50,6 +53,7 @@ def _render(name: str, weight: Weight, top: int) -> str:
     ]
     if not weight.has_entry:
         lines.append("\nThere is no entry point, so all of it is tare: name a program with --entry.\n")
+    lines.append("\nThe heaviest tare:\n\n" + _shares("package", weight.heaviest_tare, 0))
     for word, field in _WORDS.items():
         lines.append("\n" + _shares(word, getattr(weight, field), top))
     return "".join(lines)
@@ -70,7 +74,7 @@ def _shares(word: str, parts: tuple[Part, ...], top: int) -> str:
 def _as_json(name: str, weight: Weight) -> dict[str, object]:
     value: dict[str, object] = {"version": 1, "name": name, "hasEntry": weight.has_entry, "total": _part(weight.total)}
     value |= {f"by{word.capitalize()}": [_part(part) for part in getattr(weight, field)] for word, field in _WORDS.items()}
-    return value
+    return {**value, "heaviestTare": [_part(part) for part in weight.heaviest_tare]}
 
 
 def _part(part: Part) -> dict[str, object]:

@@ -28,7 +28,7 @@ def main(values: Values, rest: list[str]) -> int:
     store = open_store(values.text("store") or None)
     if values.on("not"):
         answer = why_not(rest[0], rest[1], store, values.texts("entry"))
-        as_json = {"version": 1, **answer._asdict()}
+        as_json = {"version": 1, **answer._asdict(), "reason": answer.reason._asdict() if answer.reason else None}
         sys.stdout.write(json.dumps(as_json, indent=2) + "\n" if values.on("json") else _why_not(answer))
         return 0
     chain = why(rest[0], rest[1], store, values.texts("entry"))
@@ -43,10 +43,15 @@ def main(values: Values, rest: list[str]) -> int:
 
 
 def _why_not(answer: WhyNot) -> str:
-    lines = [f"{answer.path} is {'there, and nothing needs it' if answer.is_there else 'not there'}"]
+    gone = "was removed: nothing needed it" if answer.was_removed else "is not there"
+    lines = [f"{answer.path} {'is there, and nothing needs it' if answer.is_there else gone}"]
     if answer.package:
         lines.append(f"  it belongs to the package {answer.package}")
+    if answer.reason:
+        detail = f"{answer.reason.kind} by {answer.reason.by}: {answer.reason.detail}"
+        lines.append(f"  at --level {answer.level} it would be in: {detail}")
     lines += [f"  {path} would need it" for path in answer.would_need]
-    if not answer.would_need:
-        lines.append("  no program or library names it; `jettison pack --include` adds it all the same")
+    if not answer.would_need and not answer.reason:
+        verb = "slim" if answer.was_removed else "pack"
+        lines.append(f"  no program or library names it; `jettison {verb} --include` adds it all the same")
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Container, Iterable
 from typing import BinaryIO, NamedTuple
 
-from jettison.errors import NotFound, UsageError
+from jettison.errors import JettisonError, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.batch import Blob
 from jettison.image.image import Image
@@ -30,12 +30,12 @@ class Opened(NamedTuple):
 
 
 def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> Opened:
-    """The image that `target` means: a path with a slash, or of something that is there, is an archive's or a folder's.
+    """The image that `target` means: a name in the store, else the path of an archive or an OCI folder.
 
     The store is not changed. Errors: NotFound, UsageError where the archive has several images, InvalidData, HostileData.
     """
-    if not is_path(target):
-        _, digest = store.resolve(target)
+    digest = _named(target, store)
+    if digest is not None:
         image = store.image(digest)
         return Opened(image, image_tree(store, image, reporter))
     with store.writing():
@@ -48,9 +48,21 @@ def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> O
         return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter))
 
 
-def is_path(target: str) -> bool:
-    """Whether a user's word means a file or a folder rather than an image's name."""
-    return target.startswith(("/", "./", "../")) or target.endswith("/") or os.path.lexists(target)
+def is_oci_folder(path: str) -> bool:
+    """Whether a folder is an image's rather than a root."""
+    return os.path.isfile(f"{path}/index.json") and os.path.isdir(f"{path}/blobs")
+
+
+def _named(target: str, store: LocalStore) -> Digest | None:
+    """The manifest that a name means; None for a path. A word that could be both is a name."""
+    if target.startswith(("/", "./", "../")):
+        return None
+    try:
+        return store.resolve(target)[1]
+    except JettisonError:
+        if os.path.lexists(target):
+            return None
+        raise
 
 
 class _Places:

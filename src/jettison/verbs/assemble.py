@@ -43,10 +43,13 @@ class Settled(NamedTuple):
     carved: Carved
 
 
-def settle_plan(plan: Plan, setting: Setting, excludes: Sequence[str] = (), reporter: Reporter = SILENT) -> Settled:
-    """The closure of a plan. Executes nothing. Errors: NotFound for what the program cannot start without."""
+def settle_plan(
+    plan: Plan, setting: Setting, excludes: Sequence[str] = (), reporter: Reporter = SILENT, refuses: bool = True
+) -> Settled:
+    """The closure of a plan. Executes nothing. Errors: NotFound for what the program cannot start without, if it `refuses`."""
     found = resolve(plan.root, plan.seeds, setting, more=plan.more)
-    refuse_missing(found, reporter)
+    if refuses:
+        refuse_missing(found, reporter)
     tell_expected(found, reporter)
     return Settled(found, settle(plan.root, found, plan.placement, plan.seeds, setting, excludes))
 

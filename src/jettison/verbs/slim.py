@@ -81,7 +81,7 @@ def slim(target: str, reference: Reference, thinning: Thinning, store: LocalStor
     """
     with store.writing():
         image, fat = open_image(target, store, reporter)
-        thin = thin_out(fat, image, thinning, reporter)
+        thin = thin_out(fat, command_of(fat, image), image.config.env, thinning, reporter)
         with store.batch() as batch:
             layers = tuple(write_layer(nodes.items(), batch, thinning.compression, reporter) for nodes in split(thin.tree.nodes))
             owned = {path: Owner(*thin.packages[path]) for path in thin.tree.nodes if path in thin.packages}
@@ -91,13 +91,17 @@ def slim(target: str, reference: Reference, thinning: Thinning, store: LocalStor
     return Slimmed(reference, made_image, image, thin)
 
 
-def thin_out(fat: Tree, image: Image, thinning: Thinning, reporter: Reporter = SILENT) -> Thin:
-    """What is left of an image's tree. Errors: UsageError for an image that starts nothing, NotFound, InvalidData."""
-    command = command_of(fat, image)
-    plan, setting = plan_of(fat, command, image.config.env, thinning)
+def thin_out(
+    fat: Tree, command: Command, env: Pairs, thinning: Thinning, reporter: Reporter = SILENT, refuses: bool = True
+) -> Thin:
+    """What is left of a tree that `command` starts in the environment `env`.
+
+    Errors: UsageError where that starts nothing of it, InvalidData; if it `refuses`, NotFound for what a program lacks to start.
+    """
+    plan, setting = plan_of(fat, command, env, thinning)
     if not plan.seeds:
         raise UsageError("the image has no command that starts a program of it", "name one with `--entry PROGRAM`")
-    settled = settle_plan(plan, setting, thinning.excludes, reporter)
+    settled = settle_plan(plan, setting, thinning.excludes, reporter, refuses)
     owned = setting.packages.owners()
     tree, closure = _completed(fat, plan, settled, thinning)
     if keep.has_rpm(fat):

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from jettison.closure.choices import Choices
 from jettison.image.store import LocalStore
 from jettison.tree.node import Node
 from jettison.verbs.examine import Examined, examine
+
+_HEAVIEST = 10
 
 
 class Part(NamedTuple):
@@ -23,18 +26,23 @@ class Part(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """The whole and its shares, the heaviest first. A hard link weighs once. Folders are not counted as files."""
+    """The whole and its shares, the heaviest first; `heaviest_tare` are the ten packages with the most of it. A hard link weighs
+    once. Folders are not counted as files."""
 
     total: Part
     by_folder: tuple[Part, ...]
     by_package: tuple[Part, ...]
     by_reason: tuple[Part, ...]
     has_entry: bool
+    heaviest_tare: tuple[Part, ...]
 
 
-def weigh(target: str, store: LocalStore, programs: Sequence[str] = ()) -> Weight:
-    """Weigh an image or a folder. Writes no image, executes nothing. Errors: NotFound, InvalidData, HostileData."""
-    return weigh_examined(examine(target, store, programs))
+def weigh(target: str, store: LocalStore, programs: Sequence[str] = (), choices: Choices | None = None) -> Weight:
+    """Weigh an image or a folder: what `slim` would leave is net. Writes no image, executes nothing.
+
+    Errors: NotFound, InvalidData, HostileData.
+    """
+    return weigh_examined(examine(target, store, programs, choices))
 
 
 def weigh_examined(examined: Examined) -> Weight:
@@ -49,12 +57,15 @@ def weigh_examined(examined: Examined) -> Weight:
         return reasons[0].kind if reasons else "(nothing needs it)"
 
     files = _files(examined)
+    by_package = _shares(files, examined, package_of)
+    with_tare = [part for part in by_package if part.tare_bytes]
     return Weight(
         _sum("total", files, examined),
         _shares(files, examined, _folder),
-        _shares(files, examined, package_of),
+        by_package,
         _shares(files, examined, reason_of),
         bool(examined.closure.reasons),
+        tuple(sorted(with_tare, key=lambda part: (-part.tare_bytes, part.name))[:_HEAVIEST]),
     )
 
 

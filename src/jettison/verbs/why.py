@@ -3,21 +3,28 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from jettison.closure.choices import Level
 from jettison.closure.facts import Facts
-from jettison.closure.why import Link, Reason
+from jettison.closure.why import Confidence, Link, Reason
 from jettison.errors import InvalidData, NotFound
 from jettison.image.store import LocalStore
 from jettison.tree.root import normalise, resolve
 from jettison.verbs.examine import Examined, examine
 
+_LEVELS: dict[Confidence, Level] = {"certain": "minimal", "likely": "balanced", "hint": "safe"}  # the first that takes it
+
 
 class WhyNot(NamedTuple):
-    """Why a path is not needed: whether it is there at all, who owns it, and which files would have pulled it in."""
+    """Why a path is not needed: whether it is there at all, or was before the image was slimmed; who owns it; which files would
+    have pulled it in; and the level at which it would be in, with the reason."""
 
     path: str
     is_there: bool
     package: str
     would_need: tuple[str, ...]
+    was_removed: bool = False
+    level: str = ""
+    reason: Reason | None = None
 
 
 def why(target: str, path: str, store: LocalStore, programs: Sequence[str] = ()) -> list[Link]:
@@ -44,15 +51,20 @@ def why_not(target: str, path: str, store: LocalStore, programs: Sequence[str] =
     name = _find(examined, path)
     if name in examined.closure:
         raise NotFound(f"`{name}` is needed", f"`jettison why {target} {path}` tells by whom")
-    package = examined.packages.get(name)
-    return WhyNot(name, name in examined.tree.nodes, str(package or ""), tuple(_would_need(examined, name)))
+    removed = examined.removed.get(name)
+    if removed is not None and name not in examined.tree.nodes:
+        package = f"{removed.package.name} {removed.package.version}" if removed.package else ""
+        level = _LEVELS[removed.hint.confidence] if removed.hint else ""
+        return WhyNot(name, False, package, tuple(_would_need(examined, name)), True, level, removed.hint)
+    return WhyNot(name, name in examined.tree.nodes, str(examined.packages.get(name) or ""), tuple(_would_need(examined, name)))
 
 
 def _find(examined: Examined, path: str) -> str:
     """The path as the closure knows it: itself where it is a link, else where it leads."""
     name = normalise(path)
-    if name in examined.closure or name in examined.tree.nodes:
-        return name
+    for known in (name, f"/usr{name}"):  # the name that a merged folder's link gives it, which may be gone too
+        if known in examined.closure or known in examined.tree.nodes or known in examined.removed:
+            return known
     return resolve(examined.tree, name, follow_last=False).path
 
 
