@@ -73,8 +73,7 @@ class World:
 
     def environment(self) -> dict[str, str]:
         """All that a script gets."""
-        # UTC0 names no file, as UTC does.
-        return {"PATH": PATH, "HOME": str(self.work), "TZ": "UTC0", "LANG": LANG, **self.entry.environment}
+        return {"PATH": PATH, "HOME": str(self.work), "TZ": "UTC", "LANG": LANG, **self.entry.environment}
 
     def run(self, is_inside: bool) -> Said:
         """The entry's scripts in an empty folder, with the programs of one side."""
