@@ -69,7 +69,7 @@ def store(world: World) -> Path:
 def stand_in_outside(program: str, world: World) -> None:
     """Put a script in the program's place that calls it by its path, as an image's entry point does, and messages repeat."""
     path = shutil.which(program, path=PATH)
-    _write(world.outside / program, f'exec {path} "$@"')
+    _write(world.outside / os.path.basename(program), f'exec {path} "$@"')
 
 
 def stand_in(image: Image, world: World, trace: Path | None = None) -> None:
