@@ -1,7 +1,9 @@
 """What a finder looks at: one file, what was read of it, and the setting it is looked at in."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from jettison.closure import elf, strings
 from jettison.closure.choices import Choices
@@ -30,6 +32,7 @@ class Facts:
         self._elves: dict[object, Elf | None] = {}
         self._symbols: dict[object, frozenset[str]] = {}
         self._strings: dict[object, Strings] = {}
+        self._mentioned: dict[object, frozenset[str]] = {}
         self._last: tuple[object, bytes] | None = None
 
     def head(self, root: Root, path: str, node: Node) -> bytes:
@@ -67,6 +70,16 @@ class Facts:
             self._strings[key] = Strings(tuple(paths), tuple(libraries))
         return self._strings[key]
 
+    def mentioned(self, root: Root, path: str, texts: tuple[str, ...]) -> frozenset[str]:
+        """Those of `texts` that stand anywhere in an ELF file's data."""
+        node = root.lstat(path)
+        key = (node.content if node else path, texts)
+        if key not in self._mentioned:
+            kind = f"mentioned {crc32(repr(texts).encode()):x}"
+            read = partial(self._mentions, root, path, texts)
+            self._mentioned[key] = frozenset(self.noted(kind, node, read))
+        return self._mentioned[key]
+
     def data(self, root: Root, path: str) -> bytes:
         """A file's first 64 MiB; those of the last file that was asked for are kept."""
         node = root.lstat(path)
@@ -75,6 +88,10 @@ class Facts:
             with root.open(path) as file:
                 self._last = (key, file.read(_DATA_LIMIT_BYTES))
         return self._last[1]
+
+    def _mentions(self, root: Root, path: str, texts: tuple[str, ...]) -> list[str]:
+        data = self.data(root, path)
+        return [text for text in texts if text.encode() in data]
 
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
@@ -111,19 +128,40 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
+class Said:
+    """What one closure has heard: what a rule brings whoever sets it off need be said once."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def is_new(self, name: str) -> bool:
+        """Whether this is said for the first time."""
+        is_new = name not in self._names
+        self._names.add(name)
+        return is_new
+
+
 class Setting(NamedTuple):
     """What is the same for every file of a closure: the environment that the program will have, what the user chose, what is
-    known of the files, and who owns them in the Root that they come from."""
+    known of the files, and who owns them in the Root that they come from.
+
+    `said` is each closure's own; without it everything is said anew.
+    """
 
     packages: "Packages"
     facts: Facts
     environment: tuple[tuple[str, str], ...] = ()
     choices: Choices = Choices()
+    said: Said | None = None
 
     @property
     def search_path(self) -> tuple[str, ...]:
         """The folders of PATH."""
         return _folders(dict(self.environment).get("PATH", "")) or DEFAULT_PATH
+
+    def is_new(self, name: str) -> bool:
+        """Whether this is said for the first time in a closure."""
+        return self.said is None or self.said.is_new(name)
 
     @property
     def library_path(self) -> tuple[str, ...]:

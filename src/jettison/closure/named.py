@@ -9,7 +9,7 @@ from jettison.closure.facts import Finding, Subject
 from jettison.closure.host import is_provided
 from jettison.closure.kin import Kin, is_public, is_useful
 from jettison.closure.place import is_system, within
-from jettison.closure.strings import is_for_people, named_paths
+from jettison.closure.strings import commands, is_for_people, named_paths
 from jettison.closure.why import Confidence, Missing, Need, Reason
 from jettison.errors import HostError
 from jettison.tree.node import Node
@@ -20,11 +20,13 @@ LOADS = frozenset({"dlopen", "dlmopen"})
 _STARTS = re.compile(
     r"(f?exec(v|ve|vp|vpe|veat|l|le|lp)|posix_spawnp?|system|popen|wordexp|g_spawn_\w+|uv_spawn|apr_proc_create)(64)?"
 )
+_SEARCHES_PATH = re.compile(r"exec(vp|vpe|lp)|posix_spawnp|system|popen|g_spawn_\w+|uv_spawn|apr_proc_create")
 # What libc itself opens: rules say for which programs.
 _LIBC = re.compile(r"/usr/lib(64)?/(\S+/)?(gconv|locale|ld-\S+\.so\.\d+)(/.*)?|/usr/share/(i18n|zoneinfo)(/.*)?")
 _ALTERNATIVES = "/etc/alternatives/"  # update-alternatives(1): whichever the machine's owner prefers
 _SHELLS = ("/bin/sh", "/usr/bin/sh")
 _LOCAL = ("/opt", "/usr/local")
+_COMMANDS_LIMIT = 8
 _FOLDER_LIMIT = 5000
 _FOLDER_LIMIT_BYTES = 64 << 20
 
@@ -35,6 +37,8 @@ def findings(subject: Subject, program: Elf) -> Iterator[Finding]:
     yield from names.libraries()
     for name, real in named_paths(subject.root, names.strings):
         yield from names.path(name, real)
+    if subject.setting.choices.admits("hint") and not subject.is_loaded:
+        yield from names.commands()
 
 
 class _Names:
@@ -111,22 +115,34 @@ class _Names:
         if self._subject.setting.choices.admits(reason.confidence):
             yield from (Need(path, reason) for path in self._walk(real) if path not in shipped)
 
+    def commands(self) -> Iterator[Need]:
+        """The programs on PATH whose bare names it has, and no functions are called so. Of many it has a vocabulary."""
+        from jettison.closure.resolve import find_program
+
+        setting = self._subject.setting
+        if not any(map(_SEARCHES_PATH.fullmatch, self._symbols)):
+            return
+        words = set(commands(setting.facts.data(self._root, self._subject.path))) - self._symbols
+        paths = {word: find_program(self._root, word, setting.search_path) for word in sorted(words)}
+        found = {word: path for word, path in paths.items() if path and not self._is_alternative(path)}
+        for word, path in found.items() if len(found) <= _COMMANDS_LIMIT else ():
+            yield Need(path, self._reason(word, "and it starts programs by their bare name", "hint"))
+
     def _judge(self, name: str, real: str, node: Node) -> tuple[str, Confidence]:
         """What a file is to this one, and how sure it is that it is needed."""
         package = self._kin.shipper(real)
         if package:
             return self._kin.words(package), "likely"
         if node.mode & 0o111 and self._starts_programs:
-            return "which starts programs", "likely" if self._means_one_program(name) else "hint"
+            return "which starts programs", "hint" if self._subject.is_loaded or self._is_alternative(name) else "likely"
         if LOADS.intersection(self._symbols) and ".so" in real:
             return "and it calls dlopen", "likely"
         is_users = self._kin.own is None and not self._subject.is_loaded and not within(real, ("/etc",))
         return "of others", "likely" if is_users else "hint"
 
-    def _means_one_program(self, name: str) -> bool:
-        """Whether a program, not a library that serves many, names one that is the same on every machine."""
-        links = resolve(self._root, name).links
-        return not self._subject.is_loaded and not any(link.startswith(_ALTERNATIVES) for link in links)
+    def _is_alternative(self, name: str) -> bool:
+        """Whether the machine's owner chose what a name means."""
+        return any(link.startswith(_ALTERNATIVES) for link in resolve(self._root, name).links)
 
     def _walk(self, folder: str) -> list[str]:
         """What programs may want of a folder with everybody's files; nothing of one that has too many or too large ones."""

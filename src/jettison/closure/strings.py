@@ -10,6 +10,8 @@ from jettison.tree.root import Root, resolve
 # search for.
 _PATHS = re.compile(rb"\0(/(?:bin|etc|lib|lib64|opt|sbin|usr|var)/[\x21-\x7e\x80-\xff]{2,1000})(?=\0)")
 _LIBRARIES = re.compile(rb"\0(lib[0-9A-Za-z_.+-]{1,100}\.so\.[0-9][0-9.]{0,20})(?=\0)")
+# A word by itself, or one that starts a command line with an option, a quote, a path or a place to fill in.
+_COMMANDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0| [-\"'/%<>|])")
 _COUNT_LIMIT = 4096  # of each kind; more is a table of names, and no program opens all of it
 
 # What packages bring for people and for compilers, and no program needs.
@@ -38,6 +40,11 @@ def read(data: bytes) -> Strings:
     """The strings of a file's data."""
     paths = {path for text in set(_PATHS.findall(data)) for path in text.split(b":") if path.startswith(b"/")}
     return Strings(_sorted(paths), _sorted(set(_LIBRARIES.findall(data))))
+
+
+def commands(data: bytes) -> tuple[str, ...]:
+    """The words in a file's data that may be a command's name."""
+    return _sorted(set(_COMMANDS.findall(data)))
 
 
 def named_paths(root: Root, strings: Strings) -> Iterator[tuple[str, str]]:

@@ -184,3 +184,12 @@ def test_a_hint_of_what_only_a_hint_brought_is_none() -> None:
 
     assert "/usr/bin/other" in found
     assert "/usr/share/loose" not in found
+
+
+@pytest.mark.parametrize(("text", "imports"), [("other", ["execvp"]), ("other -q %s", ["popen"]), ("other", ["open"])])
+def test_bare_names_of_commands_are_hints(text: str, imports: list[str]) -> None:
+    """Where the program searches PATH; at no lower level."""
+    tree = root([text], imports)
+
+    assert ("/usr/bin/other" in closure(tree, "safe")) == (imports != ["open"])
+    assert "/usr/bin/other" not in closure(tree)
