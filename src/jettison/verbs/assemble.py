@@ -85,12 +85,10 @@ def refuse_missing(found: Closure, reporter: Reporter) -> None:
 
 def tell_expected(found: Closure, reporter: Reporter) -> None:
     """What the host has to bring when the image runs is a notice: no image does."""
-    wanted: dict[str, list[str]] = {}
-    for item in found.expected:
-        wanted.setdefault(item.reason.by, []).append(item.name)
-    for by, names in wanted.items():
-        hint = "start it where the driver is, and with it, as `docker run --gpus all` does"
-        reporter.notice(f"`{by}` uses {', '.join(names)} of the host's driver, which no image brings", hint)
+    names = sorted({item.name for item in found.expected})
+    if names:
+        hint = "where it is needed, start the image with the driver, as `docker run --gpus all` does"
+        reporter.notice(f"left to the host, with its driver: {', '.join(names)}", hint)
 
 
 def with_made(carved: Carved, items: Collection[Made], entry: str, mtime: int) -> tuple[Tree, Closure]:
