@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
-from jettison.errors import HostError, InternalError
+from jettison.errors import HostError
 from jettison.sandbox import ptrace, syscalls
 from jettison.sandbox.observe_calls import CURRENT, Operand, architectures, seccomp_program, socket_calls, tables
 from jettison.sandbox.observe_record import Action, Record
@@ -22,6 +22,7 @@ TASK_LIMIT = 20_000
 _GRACE_S = 0.5  # what the command leaves running may end by itself for so long,
 _PATIENCE_S = 5.0  # and has so long for SIGTERM
 
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _AT_FDCWD = -100
 _OPEN_WRITES, _OPEN_BOTH = (os.O_WRONLY, os.O_RDWR), os.O_RDWR
 _AF_UNIX = 1
@@ -58,7 +59,7 @@ def observe(run: Callable[[], int], watch: Watch) -> Observation:
         data = stream.read()
         _, status = os.waitpid(tracer, 0)
     if not data:
-        raise InternalError(f"the observer ended with status {exit_status(status)}")
+        raise HostError(f"the observer was ended with status {exit_status(status)}, and the program with it")
     value = json.loads(data)
     if "error" in value:
         raise HostError(value["error"], value["hint"])
@@ -67,10 +68,11 @@ def observe(run: Callable[[], int], watch: Watch) -> Observation:
 
 
 class _Passing:
-    """Signals that would end us end the observed command instead."""
+    """Signals that would end us end the observed command instead: the second kills it, the third the tracer too."""
 
     def __init__(self, tracer: int) -> None:
         self._tracer = tracer
+        self._count = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
@@ -85,8 +87,9 @@ class _Passing:
             signal.signal(number, handler)
 
     def _pass_on(self, *_: object) -> None:
+        self._count += 1
         try:
-            os.kill(self._tracer, signal.SIGTERM)
+            os.kill(self._tracer, signal.SIGKILL if self._count > 2 else signal.SIGTERM)
         except ProcessLookupError:
             pass
 
@@ -96,6 +99,7 @@ def _be_tracer(run: Callable[[], int], watch: Watch, writer: int) -> NoReturn:
     answer: dict[str, object] = {"error": "the observer was interrupted", "hint": ""}
     try:
         syscalls.set_process(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        syscalls.set_process(_PR_SET_CHILD_SUBREAPER, 1)  # orphans are ours to bury
         answer = _Tracer(watch, Record()).trace(run)
     except OSError as error:
         answer = {"error": f"cannot observe a program: {error.strerror}", "hint": _hint()}
@@ -153,6 +157,7 @@ class _Tracer:
             os.close(opener)
             _be_program(run, gate)
         os.close(gate)
+        syscalls.set_process(syscalls.PR_SET_DUMPABLE, 0)  # the program is the same user's: it shall not trace us in turn
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal has sent it to the program too
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._end)
