@@ -52,7 +52,7 @@ def _packed(world: World, level: str, outside: Said) -> Verdict:
     inside = world.run(is_inside=True)
     without = tuple(path for image in images for path in unreasoned(image, world))
     verdict = Verdict(entry, level, images, difference(outside, inside), unreasoned=without)
-    unused = set(entry.programs) - used(world)
+    unused = {image.program for image in images} - used(world)
     if verdict.problem:
         return _explained(world, verdict, outside, inside)
     return verdict._replace(problem=FAULT, causes=(f"never calls {', '.join(sorted(unused))}",)) if unused else verdict

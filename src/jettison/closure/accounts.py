@@ -7,6 +7,8 @@ from jettison.tree.node import Node, made_file
 from jettison.tree.root import Root, resolve
 
 _LIMIT_BYTES = 4 << 20
+# adduser.conf(5), login.defs(5): the ids that packages get for their servers' users.
+_SYSTEM_IDS = range(100, 1000)
 
 
 def databases(root: Root, names: Sequence[str]) -> dict[str, Node]:
@@ -23,6 +25,12 @@ def databases(root: Root, names: Sequence[str]) -> dict[str, Node]:
 def users(root: Root, names: Sequence[str]) -> list[list[str]]:
     """The Root's lines of these users, as the seven fields of passwd(5)."""
     return [row for row in _rows(_text(root, "/etc/passwd")) if len(row) == 7 and row[0] in names]
+
+
+def system_users(root: Root) -> list[str]:
+    """The names of the users that packages made for their servers."""
+    rows = [row for row in _rows(_text(root, "/etc/passwd")) if len(row) == 7]
+    return [row[0] for row in rows if row[2].isdecimal() and len(row[2]) == 3 and int(row[2]) in _SYSTEM_IDS]
 
 
 def _rows(text: str) -> list[list[str]]:

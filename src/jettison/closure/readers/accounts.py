@@ -1,0 +1,18 @@
+"""The users that a program names in its data: those that packages make for their servers."""
+
+from collections.abc import Iterator
+
+from jettison.closure.accounts import system_users
+from jettison.closure.facts import Finding, Subject
+from jettison.closure.why import Account, Reason
+
+
+def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
+    """A name that is a function's too, as bind(2) is, says nothing; what a library names is for few of its programs."""
+    if subject.is_loaded:
+        return
+    data = subject.setting.facts.data(subject.root, subject.path)
+    functions = subject.setting.facts.imported_symbols(subject.root, subject.path)
+    for name in system_users(subject.root):
+        if name not in functions and b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in data:
+            yield Account(name, reason)
