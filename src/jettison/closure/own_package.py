@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from jettison.closure.facts import Subject
 from jettison.closure.kin import Kin, is_useful
+from jettison.closure.place import within
 from jettison.closure.why import Need, Reason
 from jettison.packages.package import Package
 
@@ -16,6 +17,8 @@ _FOR_OTHERS = re.compile(
 _VERSION = re.compile(r"[-.]?[0-9][0-9.]*$")
 # hier(7): where a package puts the folder that has its name.
 _PLACES = ("/usr/share", "/usr/lib", "/usr/libexec", "/etc", "/opt")
+# What another package puts there is data; elsewhere it is code, and for those who load it.
+_DATA = ("/usr/share", "/etc")
 
 
 def needs(subject: Subject) -> Iterator[Need]:
@@ -23,21 +26,18 @@ def needs(subject: Subject) -> Iterator[Need]:
     kin = Kin(subject.root, subject.setting.packages, subject.path)
     if kin.own is None:
         return
-    reason = Reason("package", subject.path, f"configuration file of {kin.own}, the package of {subject.path}", "likely")
-    yield from (Need(path, reason) for path in _conffiles(subject, kin.own))
-    for folder in _folders(subject, kin.own):  # that are none of the kin's ship nothing
-        for path, package in sorted(kin.below(folder)):
-            detail = f"`{folder}` has the name of the program or its package; {kin.words(package)}"
-            yield Need(path, Reason("package", subject.path, detail, "likely" if _is_data(subject, path) else "hint"))
+    yield from _settings(subject, kin.own)
+    for folder in _folders(subject, kin.own):  # most are not there, or not of the kin
+        yield from _data(subject, kin, folder)
     if subject.setting.choices.admits("hint"):
-        reason = Reason("package", subject.path, f"shipped by {kin.own}, the package of {subject.path}", "hint")
-        files = sorted(subject.setting.packages.files(kin.own))
-        yield from (Need(path, reason) for path in files if is_useful(subject.root, path))
+        yield from _everything(subject, kin.own)
 
 
-def _conffiles(subject: Subject, package: Package) -> list[str]:
-    conffiles = subject.setting.packages.conffiles(package)
-    return [path for path in conffiles if not _FOR_OTHERS.fullmatch(path) and is_useful(subject.root, path)]
+def _settings(subject: Subject, package: Package) -> Iterator[Need]:
+    reason = Reason("package", subject.path, f"configuration file of {package}, the package of {subject.path}", "likely")
+    for path in subject.setting.packages.conffiles(package):
+        if not _FOR_OTHERS.fullmatch(path) and is_useful(subject.root, path):
+            yield Need(path, reason)
 
 
 def _folders(subject: Subject, package: Package) -> list[str]:
@@ -48,7 +48,21 @@ def _folders(subject: Subject, package: Package) -> list[str]:
     return sorted(f"{place}/{name}" for place in (*_PLACES, *multiarch) for name in names if name)
 
 
-def _is_data(subject: Subject, path: str) -> bool:
-    """Whether a path is no program: what starts those that lie beside a program's data names them or their folder."""
+def _data(subject: Subject, kin: Kin, folder: str) -> Iterator[Need]:
+    for path, package in sorted(kin.below(folder)):
+        if package == kin.own or within(folder, _DATA):
+            detail = f"`{folder}` has the name of the program or its package; {kin.words(package)}"
+            yield Need(path, Reason("package", subject.path, detail, "hint" if _is_program(subject, path) else "likely"))
+
+
+def _is_program(subject: Subject, path: str) -> bool:
+    """Whether a file could be started: whatever starts those that lie beside a program's data names them or their folder."""
     node = subject.root.lstat(path)
-    return node is not None and (node.kind != "file" or not node.mode & 0o111)
+    return node is not None and node.kind == "file" and bool(node.mode & 0o111)
+
+
+def _everything(subject: Subject, package: Package) -> Iterator[Need]:
+    reason = Reason("package", subject.path, f"shipped by {package}, the package of {subject.path}", "hint")
+    for path in sorted(subject.setting.packages.files(package)):
+        if is_useful(subject.root, path):
+            yield Need(path, reason)
