@@ -13,6 +13,8 @@ from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
 
+_EVIDENCE = ("string", "package")  # the kinds of what a rule may leave out
+
 
 def resolve(
     root: Root,
@@ -148,7 +150,7 @@ class _Work:
             finding
             for finding in findings
             if not isinstance(finding, Omit)
-            and not (isinstance(finding, Need) and finding.reason.kind == "string" and matches_any(finding.path, patterns))
+            and not (isinstance(finding, Need) and finding.reason.kind in _EVIDENCE and matches_any(finding.path, patterns))
         ]
 
 
