@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Setting, Subject
+from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Said, Setting, Subject
 from jettison.closure.finders import FINDERS
 from jettison.closure.host import is_provided
 from jettison.closure.place import matches_any, within
@@ -49,7 +49,7 @@ class _Work:
 
     def __init__(self, root: Root, setting: Setting) -> None:
         self._root = root
-        self._setting = setting
+        self._setting = setting._replace(said=Said())
         self._reasons: dict[str, dict[Reason, None]] = {}
         self._missing: dict[Missing, None] = {}
         self._variables: dict[str, Variable] = {}

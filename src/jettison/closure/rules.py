@@ -70,6 +70,11 @@ class Rule(NamedTuple):
         found = {path for pattern in self.include for path in glob(root, normalise(pattern, folder))}
         return sorted(path for path in found if path != trigger and not self._excludes(path))
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether the rule brings the same whichever file sets it off."""
+        return not self.reader and not self.omit and all(pattern.startswith("/") for pattern in self.include)
+
     def _excludes(self, path: str) -> bool:
         return matches_any(path, self.exclude)
 
@@ -91,6 +96,9 @@ def findings(subject: Subject) -> Iterator[Finding]:
     """What the rules bring that this file sets off."""
     for rule in _set_off(subject):
         reason = rule.reason(subject.path)
+        # A hint may come too late to be followed, so that it does not speak for others.
+        if rule.is_alike and reason.confidence != "hint" and not subject.setting.is_new(f"rule {rule.name}"):
+            continue
         paths = rule.paths(subject.root, subject.path)
         if rule.include and not paths:
             continue
@@ -188,15 +196,14 @@ def _set_off(subject: Subject) -> list[Rule]:
 
 
 def _evidence(subject: Subject, known: _Rules) -> tuple[frozenset[str], frozenset[str]]:
-    """The symbols and the strings of a dynamic ELF file that rules ask for."""
+    """The symbols and the strings of an ELF file that rules ask for; a static program has strings only."""
     program = subject.read_elf(subject.path)
-    if program is None or not program.is_dynamic or _LIBC.fullmatch(subject.path.rpartition("/")[2]):
+    if program is None or _LIBC.fullmatch(subject.path.rpartition("/")[2]):
         return frozenset(), frozenset()
     facts = subject.setting.facts
-    data = facts.data(subject.root, subject.path) if known.strings else b""
     return (
         known.symbols & facts.imported_symbols(subject.root, subject.path),
-        frozenset(text for text in known.strings if text.encode() in data),
+        facts.mentioned(subject.root, subject.path, known.strings) if known.strings else frozenset(),
     )
 
 
