@@ -48,3 +48,9 @@ def is_useful(root: Root, path: str) -> bool:
 def is_public(node: Node) -> bool:
     """Whether everybody may read a file: of what only some may, nobody can say that it is no secret."""
     return bool(node.mode & 0o004)
+
+
+def is_program(root: Root, path: str) -> bool:
+    """Whether a path is a file to be started, and no library."""
+    node = root.lstat(path)
+    return node is not None and node.kind == "file" and bool(node.mode & 0o111) and ".so" not in path.rpartition("/")[2]

@@ -7,9 +7,9 @@ from functools import cached_property
 from jettison.closure.elf import Elf
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.host import is_provided
-from jettison.closure.kin import Kin, is_public, is_useful
+from jettison.closure.kin import Kin, is_program, is_public, is_useful
 from jettison.closure.place import is_system, within
-from jettison.closure.strings import commands, is_for_people, named_paths
+from jettison.closure.strings import commands, is_for_people, named_paths, words
 from jettison.closure.why import Confidence, Missing, Need, Reason
 from jettison.errors import HostError
 from jettison.tree.node import Node
@@ -26,7 +26,6 @@ _LIBC = re.compile(r"/usr/lib(64)?/(\S+/)?(gconv|locale|ld-\S+\.so\.\d+)(/.*)?|/
 _ALTERNATIVES = "/etc/alternatives/"  # update-alternatives(1): whichever the machine's owner prefers
 _SHELLS = ("/bin/sh", "/usr/bin/sh")
 _LOCAL = ("/opt", "/usr/local")
-_COMMANDS_LIMIT = 8
 _FOLDER_LIMIT = 5000
 _FOLDER_LIMIT_BYTES = 64 << 20
 
@@ -109,24 +108,26 @@ class _Names:
     def _folder(self, name: str, real: str) -> Iterator[Need]:
         shipped = dict(self._kin.below(real))
         for path, package in sorted(shipped.items()):
-            yield Need(path, self._reason(name, self._kin.words(package), "likely"))
+            is_others = package != self._kin.own and is_program(self._root, path)
+            yield Need(path, self._reason(name, self._kin.words(package), "hint" if is_others else "likely"))
         is_local = self._kin.own is None and within(real, _LOCAL)
         reason = self._reason(name, "which no package ships" if is_local else "of others", "likely" if is_local else "hint")
         if self._subject.setting.choices.admits(reason.confidence):
             yield from (Need(path, reason) for path in self._walk(real) if path not in shipped)
 
     def commands(self) -> Iterator[Need]:
-        """The programs on PATH whose bare names it has, and no functions are called so. Of many it has a vocabulary."""
+        """The programs on PATH that its command lines start, and those of its kin whose bare names it has."""
         from jettison.closure.resolve import find_program
 
         setting = self._subject.setting
         if not any(map(_SEARCHES_PATH.fullmatch, self._symbols)):
             return
-        words = set(commands(setting.facts.data(self._root, self._subject.path))) - self._symbols
-        paths = {word: find_program(self._root, word, setting.search_path) for word in sorted(words)}
-        found = {word: path for word, path in paths.items() if path and not self._is_alternative(path)}
-        for word, path in found.items() if len(found) <= _COMMANDS_LIMIT else ():
-            yield Need(path, self._reason(word, "and it starts programs by their bare name", "hint"))
+        data = setting.facts.data(self._root, self._subject.path)
+        lines = commands(data)
+        for word in dict.fromkeys((*lines, *words(data))):
+            path = find_program(self._root, word, setting.search_path)
+            if path and (word in lines or self._kin.shipper(resolve(self._root, path).path)):
+                yield Need(path, self._reason(word, "and it starts programs by their bare name", "hint"))
 
     def _judge(self, name: str, real: str, node: Node) -> tuple[str, Confidence]:
         """What a file is to this one, and how sure it is that it is needed."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from jettison.closure.facts import Subject
-from jettison.closure.kin import Kin, is_useful
+from jettison.closure.kin import Kin, is_program, is_useful
 from jettison.closure.place import within
 from jettison.closure.why import Need, Reason
 from jettison.packages.package import Package
@@ -51,14 +51,9 @@ def _folders(subject: Subject, package: Package) -> list[str]:
 def _data(subject: Subject, kin: Kin, folder: str) -> Iterator[Need]:
     for path, package in sorted(kin.below(folder)):
         if package == kin.own or within(folder, _DATA):
+            # Whatever starts programs that lie beside a program's data names them, or their folder.
             detail = f"`{folder}` has the name of the program or its package; {kin.words(package)}"
-            yield Need(path, Reason("package", subject.path, detail, "hint" if _is_program(subject, path) else "likely"))
-
-
-def _is_program(subject: Subject, path: str) -> bool:
-    """Whether a file could be started: whatever starts those that lie beside a program's data names them or their folder."""
-    node = subject.root.lstat(path)
-    return node is not None and node.kind == "file" and bool(node.mode & 0o111)
+            yield Need(path, Reason("package", subject.path, detail, "hint" if is_program(subject.root, path) else "likely"))
 
 
 def _everything(subject: Subject, package: Package) -> Iterator[Need]:

@@ -10,8 +10,9 @@ from jettison.tree.root import Root, resolve
 # search for.
 _PATHS = re.compile(rb"\0(/(?:bin|etc|lib|lib64|opt|sbin|usr|var)/[\x21-\x7e\x80-\xff]{2,1000})(?=\0)")
 _LIBRARIES = re.compile(rb"\0(lib[0-9A-Za-z_.+-]{1,100}\.so\.[0-9][0-9.]{0,20})(?=\0)")
-# A word by itself, or one that starts a command line with an option, a quote, a path or a place to fill in.
-_COMMANDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0| [-\"'/%<>|])")
+_WORDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0)")
+# The first word of a line with an option, a quote, a path or a place to fill in.
+_COMMANDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30}) [-\"'/%<>|]")
 _COUNT_LIMIT = 4096  # of each kind; more is a table of names, and no program opens all of it
 
 # What packages bring for people and for compilers, and no program needs.
@@ -42,8 +43,13 @@ def read(data: bytes) -> Strings:
     return Strings(_sorted(paths), _sorted(set(_LIBRARIES.findall(data))))
 
 
+def words(data: bytes) -> tuple[str, ...]:
+    """The words that stand alone in a file's data, and could be a command's name."""
+    return _sorted(set(_WORDS.findall(data)))
+
+
 def commands(data: bytes) -> tuple[str, ...]:
-    """The words in a file's data that may be a command's name."""
+    """The first words of what looks like a command line."""
     return _sorted(set(_COMMANDS.findall(data)))
 
 

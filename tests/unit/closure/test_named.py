@@ -186,10 +186,29 @@ def test_a_hint_of_what_only_a_hint_brought_is_none() -> None:
     assert "/usr/share/loose" not in found
 
 
-@pytest.mark.parametrize(("text", "imports"), [("other", ["execvp"]), ("other -q %s", ["popen"]), ("other", ["open"])])
-def test_bare_names_of_commands_are_hints(text: str, imports: list[str]) -> None:
-    """Where the program searches PATH; at no lower level."""
-    tree = root([text], imports)
+@pytest.mark.parametrize(
+    ("text", "imports", "expected"),
+    [("other -q %s", ["popen"], True), ("other -q %s", ["open"], False), ("other", ["execvp"], False), ("own", ["execvp"], True)],
+)
+def test_bare_names_of_commands_are_hints(text: str, imports: list[str], expected: bool) -> None:
+    """Of a command line, and words that stand alone where they are programs of the program's own package or its dependencies."""
+    program = made_file(make_elf(), 0o755)
+    tree = root([text], imports, {"/usr/bin/own": program})
+    files = made_file("\n".join([*PACKAGES["app-data"][1], "/usr/bin/own"]).encode())
+    tree = Tree({**tree.nodes, "/var/lib/dpkg/info/app-data.list": files})
 
-    assert ("/usr/bin/other" in closure(tree, "safe")) == (imports != ["open"])
-    assert "/usr/bin/other" not in closure(tree)
+    name = text.partition(" ")[0]
+    assert (f"/usr/bin/{name}" in closure(tree, "safe")) == expected
+    assert f"/usr/bin/{name}" not in closure(tree)
+
+
+def test_programs_in_a_folder_of_another_package_are_hints() -> None:
+    """Its libraries are plugins, and come along."""
+    extra = {"/usr/share/words/list": made_file(b"#!/bin/sh\n", 0o755), "/usr/share/words/x.so": made_file(make_elf(), 0o755)}
+    tree = root(["/usr/share/words"], extra=extra)
+    files = made_file("\n".join([*PACKAGES["app-data"][1], "/usr/share/words/x.so"]).encode())
+    tree = Tree({**tree.nodes, "/var/lib/dpkg/info/app-data.list": files})
+
+    assert "/usr/share/words/list" not in closure(tree)
+    assert "/usr/share/words/list" in closure(tree, "safe")
+    assert "/usr/share/words/x.so" in closure(tree)
