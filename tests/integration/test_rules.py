@@ -29,6 +29,7 @@ PROVEN_BY_CORPUS = {
     "apache": "apache2",
     "aspell": "aspell",
     "autoconf": "autoconf",
+    "autoconf-modules": "autoconf",
     "bind": "bind9",
     "cmake-programs": "cmake",
     "emacs": "emacs",
