@@ -5,9 +5,13 @@ A new one is a function in the table: the image's files, a Tree → path → the
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from jettison.tree.node import Node, made_file
 from jettison.tree.root import Tree, resolve
+
+if TYPE_CHECKING:
+    from jettison.closure.elf import ByteOrder
 
 _LIMIT_BYTES = 4 << 20
 _LIBRARY_FOLDER = re.compile(r"(/usr|/usr/local)?/lib(32|64|x32)?(/[^/]+-linux-[^/]+)?")
@@ -39,11 +43,37 @@ def linker_cache(tree: Tree) -> dict[str, Node]:
     return {"/etc/ld.so.cache": made_file(cache.write(entries, byte_order))} if byte_order else {}
 
 
+def charsets(tree: Tree) -> dict[str, Node]:
+    """gconv-modules and its cache, of the modules that came along; those that are built in stay as they are."""
+    from jettison.closure import gconv, gconv_cache
+
+    made: dict[str, Node] = {}
+    for folder in gconv.folders(tree):
+        modules = {name.removesuffix(".so"): f"{folder}/{name}" for name in tree.listdir(folder) if name.endswith(".so")}
+        configuration = gconv.restricted(gconv.configuration(tree, folder), modules)
+        made[f"{folder}/{gconv.CONFIGURATION}"] = made_file(gconv.text(configuration))
+        byte_order = _byte_order(tree, min(modules.values(), default=""))
+        if byte_order:
+            made[f"{folder}/{gconv.CACHE}"] = made_file(gconv_cache.write(configuration, folder, byte_order))
+    return made
+
+
 REGENERATE: dict[str, Callable[[Tree], Mapping[str, Node]]] = {
+    "gconv": charsets,
     "gdk-pixbuf": pixbuf_loaders,
     "gio": gio_modules,
     "ld.so.cache": linker_cache,
 }
+
+
+def _byte_order(tree: Tree, path: str) -> "ByteOrder | None":
+    """The byte order of an ELF file; None where there is none."""
+    from jettison.closure import elf
+
+    if not path:
+        return None
+    with tree.open(path) as file:
+        return elf.read(file, path).byte_order if elf.is_elf(file.read(4)) else None
 
 
 def _kept(tree: Tree, ending: str, separator: str, keeps: Callable[[Tree, str, str], bool]) -> Iterator[tuple[str, Node]]:
