@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jettison.closure.choices import Choices, Level
+from jettison.closure.facts import Finding, Subject
 from jettison.closure.resolve import find_program, resolve
-from jettison.closure.why import Closure, Need, Reason
+from jettison.closure.why import Closure, Need, Omit, Reason
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import Tree
 from making import setting
@@ -95,3 +97,20 @@ def test_a_program_is_found_as_a_shell_finds_it() -> None:
     assert find_program(root, "tool") == "/usr/bin/tool"
     assert find_program(root, "/usr/bin/tool") == "/usr/bin/tool"
     assert find_program(root, "other") == ""
+
+
+def test_what_a_rule_omits_is_not_brought_by_evidence_but_at_the_level_safe() -> None:
+    """What a rule itself brings is not omitted."""
+    files = {f"/bin/{name}": made_file(b"text", 0o755) for name in ("app", "editor", "helper")}
+    root = Tree({"/bin": made_dir(), **files})
+    evidence = Reason("string", "/bin/app", "in its data", "likely")
+
+    def finder(subject: Subject) -> list[Finding]:
+        omit = Omit(("/bin/editor", "helper"), evidence)
+        return [omit, Need("/bin/editor", evidence), Need("/bin/helper", evidence._replace(kind="rule"))]
+
+    def found(level: Level) -> set[str]:
+        return set(resolve(root, [Need("/bin/app", ENTRY)], setting(root, Choices(level=level)), [finder]).reasons)
+
+    assert found("balanced") == {"/bin/app", "/bin/helper"}
+    assert found("safe") == {"/bin/app", "/bin/editor", "/bin/helper"}
