@@ -188,7 +188,13 @@ def test_a_hint_of_what_only_a_hint_brought_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("text", "imports", "expected"),
-    [("other -q %s", ["popen"], True), ("other -q %s", ["open"], False), ("other", ["execvp"], False), ("own", ["execvp"], True)],
+    [
+        ("other -q %s", ["popen"], True),
+        ("other -q %s", ["open"], False),
+        ("other %s", ["popen"], False),
+        ("other", ["execvp"], False),
+        ("own", ["execvp"], True),
+    ],
 )
 def test_bare_names_of_commands_are_hints(text: str, imports: list[str], expected: bool) -> None:
     """Of a command line, and words that stand alone where they are programs of the program's own package or its dependencies."""
