@@ -71,7 +71,7 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
 def string_needs(subject: Subject) -> Iterable[Finding]:
     """What a program or a library names in its data: libraries, programs, folders and files that the Root has."""
     program = subject.read_elf(subject.path)
-    if program is None or _SILENT.fullmatch(subject.path.rpartition("/")[2]):
+    if program is None or program.type not in ("exec", "dyn") or _SILENT.fullmatch(subject.path.rpartition("/")[2]):
         return ()
     from jettison.closure import named
 
@@ -80,7 +80,7 @@ def string_needs(subject: Subject) -> Iterable[Finding]:
 
 def package_needs(subject: Subject) -> Iterable[Need]:
     """What a program's own package brings for it."""
-    if not _is_started(subject):
+    if not _is_started(subject) or subject.setting.packages.owner(subject.path) is None:
         return ()
     from jettison.closure import own_package
 

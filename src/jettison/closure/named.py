@@ -150,7 +150,10 @@ class _Names:
         todo, found, size = [folder], list[str](), 0
         while todo and len(found) < _FOLDER_LIMIT and size < _FOLDER_LIMIT_BYTES:
             here = todo.pop()
-            nodes = {path: node for path in _paths_in(self._root, here) if (node := self._root.lstat(path)) is not None}
+            paths = _paths_in(self._root, here)
+            if len(paths) > _FOLDER_LIMIT:
+                return []
+            nodes = {path: node for path in paths if (node := self._root.lstat(path)) is not None}
             found += [path for path, node in nodes.items() if node.kind != "dir" and is_useful(self._root, path)]
             todo += [path for path, node in nodes.items() if node.kind == "dir" and node.mode & 0o001]  # that all may enter
             size += sum(node.size for node in nodes.values())

@@ -13,7 +13,9 @@ _LIBRARIES = re.compile(rb"\0(lib[0-9A-Za-z_.+-]{1,100}\.so\.[0-9][0-9.]{0,20})(
 _WORDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0)")
 # The first word of a line with an option, a place to fill in between quotes, or a redirection; how a file was compiled is none.
 _COMMANDS = re.compile(rb"\0(?!(?:cc|c\+\+|clang|gcc|g\+\+) )([a-z][0-9a-z+._-]{2,30}) (?:-[A-Za-z]|['\"]%s|[<>|])")
-_COUNT_LIMIT = 4096  # of each kind; more is a table of names, and no program opens all of it
+# More is a table of names, and no program opens all of them.
+_COUNT_LIMIT = 4096
+_LIBRARIES_LIMIT = 256
 
 # What packages bring for people and for compilers, and no program needs.
 _FOR_PEOPLE = (
@@ -40,7 +42,7 @@ class Strings(NamedTuple):
 def read(data: bytes) -> Strings:
     """The strings of a file's data."""
     paths = {path for text in set(_PATHS.findall(data)) for path in text.split(b":") if path.startswith(b"/")}
-    return Strings(_sorted(paths), _sorted(set(_LIBRARIES.findall(data))))
+    return Strings(_sorted(paths), _sorted(set(_LIBRARIES.findall(data)))[:_LIBRARIES_LIMIT])
 
 
 def words(data: bytes) -> tuple[str, ...]:
