@@ -51,7 +51,7 @@ def charsets(tree: Tree) -> dict[str, Node]:
     for folder in gconv.folders(tree):
         modules = {name.removesuffix(".so"): f"{folder}/{name}" for name in tree.listdir(folder) if name.endswith(".so")}
         configuration = gconv.restricted(gconv.configuration(tree, folder), modules)
-        made[f"{folder}/{gconv.CONFIGURATION}"] = made_file(gconv.text(configuration))
+        made[f"{folder}/{gconv.CONFIGURATION}"] = gconv.node(configuration)
         byte_order = _byte_order(tree, min(modules.values(), default=""))
         if byte_order:
             made[f"{folder}/{gconv.CACHE}"] = made_file(gconv_cache.write(configuration, folder, byte_order))

@@ -68,6 +68,15 @@ def rule_needs(subject: Subject) -> Iterable[Finding]:
     return findings(subject)
 
 
+def locale_needs(subject: Subject) -> Iterable[Finding]:
+    """The locales that the user chose, and their translations."""
+    if not subject.setting.choices.locales:
+        return ()
+    from jettison.closure.readers import locales
+
+    return locales.chosen(subject)
+
+
 def string_needs(subject: Subject) -> Iterable[Finding]:
     """What a program or a library names in its data: libraries, programs, folders and files that the Root has."""
     program = subject.read_elf(subject.path)
@@ -102,7 +111,7 @@ def shell_needs(subject: Subject) -> Iterable[Finding]:
 
 
 LINKING: tuple[Finder, ...] = (elf_needs, script_needs)  # what starting a program takes
-FINDERS: tuple[Finder, ...] = (*LINKING, rule_needs, language_needs, string_needs, package_needs, shell_needs)
+FINDERS: tuple[Finder, ...] = (*LINKING, locale_needs, rule_needs, language_needs, string_needs, package_needs, shell_needs)
 
 
 def _is_started(subject: Subject) -> bool:

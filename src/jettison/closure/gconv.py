@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from jettison.tree.node import Node, made_file
 from jettison.tree.root import Root, resolve
 
 CONFIGURATION = "gconv-modules"
@@ -16,7 +17,7 @@ _FOLDERS = re.compile(r"/(usr/)?lib(32|64|x32)?(/[^/]+-linux-[^/]+)?/gconv")
 # Cyrillic ones, and those of Chinese, Japanese, Korean, Thai and Vietnamese. The rest is EBCDIC and national ASCIIs.
 _COMMON = re.compile(
     r"UTF-(7|16|32)|UNICODE|ISO8859-\d+|CP125\d|CP(737|775|932)|IBM(437|850|852|855|857|858|86[0-6]|869|874)|MACINTOSH"
-    r"|KOI8-(R|U|RU|T)|SJIS|SHIFT_JISX0213|EUC-(JP|JP-MS|JISX0213|KR|CN|TW)|ISO-2022-(JP|KR|CN)|GBK|GB18030|BIG5|BIG5HKSCS"
+    r"|KOI8-(R|U|RU|T)|SJIS|EUC-(JP|JP-MS|KR|CN|TW)|ISO-2022-(JP|KR|CN)|GBK|GB18030|BIG5|BIG5HKSCS"
     r"|UHC|JOHAB|TIS-620|TCVN5712-1|VISCII|ARMSCII-8|GEORGIAN-(PS|ACADEMY)|HP-ROMAN8"
 )
 
@@ -69,11 +70,11 @@ def restricted(found: Configuration, modules: Collection[str]) -> Configuration:
     return Configuration(kept, {alias: name for alias, name in found.aliases.items() if name not in gone})
 
 
-def text(found: Configuration) -> bytes:
-    """A gconv-modules file that says so."""
+def node(found: Configuration) -> Node:
+    """A gconv-modules that says so."""
     lines = [f"alias {alias} {name}\n" for alias, name in found.aliases.items()]
     lines += [f"module {start} {end} {module} 1\n" for start, end, module in found.modules]
-    return "".join(lines).encode("utf-8", "surrogateescape")
+    return made_file("".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _lines(root: Root, path: str) -> Iterator[list[str]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from jettison.closure import gconv
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.why import Confidence, Make, Need, Reason
-from jettison.tree.node import made_file
 
 # What converts only between UTF-8 and the charset of the locale, which is built in where that is UTF-8: file names, messages.
 _LOCALE_ONLY = re.compile(
@@ -38,5 +37,5 @@ def modules(subject: Subject, folder: str, reason: Reason, is_all: bool) -> Iter
     program = subject.read_elf(subject.path)
     if first is None or program is None or (first.machine, first.bits) != (program.machine, program.bits):
         return
-    yield Make(f"{folder}/{gconv.CONFIGURATION}", made_file(gconv.text(configuration)), reason)
+    yield Make(f"{folder}/{gconv.CONFIGURATION}", gconv.node(configuration), reason)
     yield from (Need(f"{folder}/{name}.so", reason) for name in there if is_all or gconv.is_common(name))
