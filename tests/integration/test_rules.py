@@ -46,6 +46,7 @@ PROVEN_BY_CORPUS = {
     "haproxy": "haproxy",
     "imagemagick": "imagemagick",
     "lesspipe": "less",
+    "libgcc": "stunnel",
     "libpaper": "ghostscript",
     "magic": "file",
     "make": "make",
