@@ -1,11 +1,17 @@
-"""PAM: what a program's service asks for, with what that includes, and the modules that all of it names."""
+"""PAM: what a program's service asks for, with what that includes, and the modules that all of it names.
+
+pam_unix(8) lets nobody in whom /etc/shadow does not have, also where no password is asked for: an image of a machine's program
+gets one in which no password fits. That of a fat image is its author's.
+"""
 
 import re
 from collections.abc import Iterator
 
 from jettison.closure.facts import Finding, Subject
-from jettison.closure.why import Need, Reason
-from jettison.tree.root import Root, resolve
+from jettison.closure.system import PASSWD
+from jettison.closure.why import Make, Need, Reason
+from jettison.tree.node import made_file
+from jettison.tree.root import DirectoryRoot, Root, resolve
 
 _FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d")  # the first one that has a service counts: pam.conf(5)
 _MODULES = ("/usr/lib/*/security", "/usr/lib64/security", "/usr/lib/security", "/lib/security")
@@ -16,12 +22,15 @@ _ROW = re.compile(
 _INCLUDE = re.compile(r"@include\s+(\S+)")
 _PATH = re.compile(r"(?<==)/[^\s\]]+|(?<=\s)/[^\s\]]+")
 _FALLBACK = "other"
+_SHADOW = "".join(f"{line.partition(':')[0]}:*:::::::\n" for line in PASSWD.splitlines()).encode()  # shadow(5)
 _LIMIT_BYTES = 1 << 20
 _LIMIT_SERVICES = 64
 
 
 def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     """The services that the program names, and the one for all others; their modules, and the files that these are given."""
+    if isinstance(subject.root, DirectoryRoot):
+        yield Make("/etc/shadow", made_file(_SHADOW, 0o600), reason)
     todo, seen = [*_services(subject), _FALLBACK], set[str]()
     while todo and len(seen) < _LIMIT_SERVICES:
         service = todo.pop(0)
@@ -41,11 +50,12 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
 
 
 def _services(subject: Subject) -> list[str]:
-    """The services whose names stand in the program, or are its own."""
+    """The services whose names stand in the program, or are its own; all, where it is told on its command line."""
     data = subject.setting.facts.data(subject.root, subject.path)
     known = sorted({name for folder in _FOLDERS for name in subject.root.listdir(folder)})
     own = subject.path.rpartition("/")[2]
-    return [name for name in known if name == own or b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in data]
+    named = [name for name in known if name == own or b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in data]
+    return named if set(named) - {_FALLBACK} else known
 
 
 def _module(subject: Subject, row: re.Match[str], reason: Reason) -> Iterator[Finding]:
