@@ -5,8 +5,10 @@ A new one is a function in the table: the image's files, a Tree → path → the
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jettison.errors import InvalidData
 from jettison.tree.node import Node, made_file
 from jettison.tree.root import Tree, resolve
 
@@ -53,7 +55,9 @@ def charsets(tree: Tree) -> dict[str, Node]:
         configuration = gconv.restricted(gconv.configuration(tree, folder), modules)
         made[f"{folder}/{gconv.CONFIGURATION}"] = gconv.node(configuration)
         byte_order = _byte_order(tree, min(modules.values(), default=""))
-        if byte_order:
+        if not byte_order:
+            continue
+        with suppress(InvalidData):  # then glibc reads gconv-modules
             made[f"{folder}/{gconv.CACHE}"] = made_file(gconv_cache.write(configuration, folder, byte_order))
     return made
 

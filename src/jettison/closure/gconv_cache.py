@@ -103,6 +103,8 @@ class _Texts:
 
     def offset(self, text: str) -> int:
         if text not in self._offsets:
+            if self._end > _LIMIT_BYTES:
+                raise InvalidData(f"the charsets' names have more than {_LIMIT_BYTES} bytes, no cache has room for them")
             self._offsets[text] = self._end
             self._end += len(_encoded(text)) + 1
         return self._offsets[text]

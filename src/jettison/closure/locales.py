@@ -80,7 +80,7 @@ def codeset(root: Root, locale: Locale) -> str:
     with content.open() if content else root.open(resolve(root, path).path) as file:
         data = file.read(_LIMIT_BYTES)
     try:
-        order = "<" if data[2:4] == b"\x05\x20" else ">"  # 0x20051014 ^ the category: LIMAGIC in locale/localeinfo.h
+        order = "<" if data[3:4] == b"\x20" else ">"  # 0x20090720: LIMAGIC in locale/localeinfo.h, dates with a category in them
         (start,) = struct.unpack_from(f"{order}I", data, 8 + 4 * _CODESET_INDEX)
         return data[start : data.index(b"\0", start)].decode("ascii", "replace")
     except (struct.error, ValueError):
