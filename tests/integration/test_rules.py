@@ -25,12 +25,11 @@ PROOFS = {
 # The rules whose programs take more than a line to use: entries of tests/corpus that fail without them.
 PROVEN_BY_CORPUS = {
     "accounts": "haproxy",
-    "addresses": "getent",
     "apache": "apache2",
     "aspell": "aspell",
     "autoconf": "autoconf",
     "autoconf-modules": "autoconf",
-    "ca-certificates": "openssl-tls",
+    "ca-certificates": "gnutls",
     "emacs": "emacs",
     "fontconfig": "fontconfig",
     "gcc": "gcc",
@@ -42,15 +41,12 @@ PROVEN_BY_CORPUS = {
     "gio-tls": "gio-tls",
     "git": "git-ssh",
     "gnupg": "gnupg",
-    "gnutls": "gnutls",
     "graphviz": "graphviz",
     "groff": "groff",
     "gsettings": "gio",
     "gstreamer": "gstreamer",
     "haproxy": "haproxy",
     "imagemagick": "imagemagick",
-    "kerberos": "kerberos",
-    "ldap": "sasl",
     "lesspipe": "less",
     "libgcc": "stunnel",
     "libpaper": "ghostscript",
@@ -65,7 +61,6 @@ PROVEN_BY_CORPUS = {
     "openssh-client": "scp",
     "openssh-server": "sshd-config",
     "openssl": "openssl-tls",
-    "openssl-providers": "openssl-tls",
     "p11-kit": "p11-kit",
     "pam": "pam",
     "pci": "pciutils",
@@ -89,12 +84,17 @@ PROVEN_BY_CORPUS = {
     "zip": "zip",
 }
 
-# Rules for files that Debian does not have: tests/unit/closure/test_system_readers.py makes systems that do.
+# Rules for files that Debian does not have, or brings for another reason too: tests/unit/closure/test_system_readers.py makes systems that do.
 PROVEN_BY_UNIT_TESTS = {
+    "addresses",
+    "gnutls",
     "icu",
+    "kerberos",
+    "ldap",
     "media-types",
     "name-service",
     "openssl-engines",
+    "openssl-providers",
     "p11-kit-trust",
     "preload",
     "time-zones-source",

@@ -242,6 +242,10 @@ def test_what_a_fat_image_preloads_is_kept() -> None:
         ("media-types", "/usr/bin/app", "/etc/mime.types"),
         ("time-zones", "/usr/bin/app", "/usr/share/zoneinfo/Europe/Kiev"),
         ("terminfo", "/usr/bin/app", "/usr/share/terminfo/x/xterm-256color"),
+        ("addresses", "/usr/bin/app", "/etc/gai.conf"),
+        ("kerberos", "/usr/lib64/libkrb5.so.3", "/etc/krb5.conf.d/crypto-policies"),
+        ("ldap", "/usr/lib64/libldap.so.2", "/etc/openldap/ldap.conf"),
+        ("openssl-providers", "/usr/bin/app", "/usr/lib64/ossl-modules/legacy.so"),
         ("nss", "/usr/lib64/libnss3.so", "/usr/lib64/libsoftokn3.chk"),
     ],
 )
