@@ -84,7 +84,8 @@ PROVEN_BY_CORPUS = {
     "zip": "zip",
 }
 
-# Rules for files that Debian does not have, or brings for another reason too: tests/unit/closure/test_system_readers.py makes systems that do.
+# Rules for files that Debian does not have, or has for another reason too: systems are made by
+# tests/unit/closure/test_system_readers.py.
 PROVEN_BY_UNIT_TESTS = {
     "addresses",
     "gnutls",
