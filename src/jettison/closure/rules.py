@@ -7,7 +7,7 @@ program. Users' own rules are files of the same form.
 import os
 import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase, translate
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from jettison.tree.node import made_dir, made_symlink
 from jettison.tree.root import Root, normalise, resolve
 
 _FOUND_LIMIT = 100_000
+_WILD = re.compile(r"\[.*?\]|[*?]")  # what a pattern of fnmatch(3) has besides itself
 _CONFIDENCE: dict[Level, Confidence] = {"minimal": "certain", "balanced": "likely", "safe": "hint"}
 # What every program loads: that libc itself knows a function says nothing.
 _LIBC = re.compile(r"ld-.*\.so.*|lib(c|m|pthread|dl|rt|resolv)\.so\.\d+|libc\.musl-.*")
@@ -80,16 +81,24 @@ class Rule(NamedTuple):
 
 
 class _Rules:
-    """Rules, and what sets one of them off as one expression each: most files of a closure set off none."""
+    """Rules, and what sets one of them off: most files of a closure set off none."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         patterns = [pattern for rule in rules for pattern in rule.files]
-        self.names = re.compile("|".join(translate(pattern) for pattern in patterns if "/" not in pattern))
-        self.paths = re.compile("|".join(translate(pattern) for pattern in patterns if "/" in pattern) or r"(?!)")
+        starts = {pattern: _WILD.split(pattern)[0] for pattern in patterns if "/" not in pattern}
+        ends = {pattern: _WILD.split(pattern)[-1] for pattern in patterns if not starts.get(pattern)}
+        self._starts = tuple({text for text in starts.values() if text})
+        self._ends = tuple({text for text in ends.values() if text})
+        self._others = [pattern for pattern, text in ends.items() if not text]
         self.symbols = frozenset(symbol for rule in rules for symbol in rule.symbols)
         self.strings = tuple(sorted({text for rule in rules for text in rule.strings}))
         self.packages = frozenset(package for rule in rules for package in rule.packages)
+
+    def may_name(self, path: str) -> bool:
+        """Whether a rule may have a pattern for the path: by how its name starts and it ends, without compiling the patterns."""
+        name = path.rpartition("/")[2]
+        return name.startswith(self._starts) or path.endswith(self._ends) or matches_any(path, self._others)
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
@@ -180,7 +189,7 @@ def _set_off(subject: Subject) -> list[Rule]:
     """The rules that a file sets off."""
     known = _compiled(subject.setting.choices.rules)
     path = subject.path
-    is_named = bool(known.names.fullmatch(path.rpartition("/")[2]) or known.paths.fullmatch(path))
+    is_named = known.may_name(path)
     symbols, strings = _evidence(subject, known)
     package = _package(subject) if known.packages else ""
     if not (is_named or symbols or strings or package in known.packages):
