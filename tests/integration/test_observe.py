@@ -13,7 +13,7 @@ import pytest
 
 from jettison.errors import HostError
 from jettison.sandbox import observe as tracer
-from jettison.sandbox import observe_record
+from jettison.sandbox import observe_record, ptrace
 from jettison.sandbox.observe import Watch, observe
 from jettison.tree.observation import Observation
 from programs import build
@@ -357,7 +357,7 @@ def test_a_machine_without_ptrace_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(pid: int) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(tracer.ptrace, "seize", refuse)
+    monkeypatch.setattr(ptrace, "seize", refuse)
 
     with pytest.raises(HostError, match="cannot observe a program: Operation not permitted"):
         watch("exit 0")

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Any, NamedTuple, NoReturn
 
 from jettison.errors import HostError
@@ -24,6 +25,8 @@ _PATIENCE_S = 5.0  # and has so long for SIGTERM
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _AT_FDCWD = -100
+_AT_EXECFN = 31  # getauxval(3)
+_AUXILIARY = Struct("@LL")
 _OPEN_WRITES, _OPEN_BOTH = (os.O_WRONLY, os.O_RDWR), os.O_RDWR
 _AF_UNIX = 1
 _UNIX_ADDRESS_BYTES = 110
@@ -259,7 +262,7 @@ class _Tracer:
         if task is None:
             return
         self._tasks[pid] = task
-        path, task.executing, task.actions = task.executing, "", None
+        path, task.executing, task.actions = task.executing or self._absolute(pid, _AT_FDCWD, _executed_name(pid)), "", None
         if not path:
             return
         if not task.is_recorded:
@@ -390,6 +393,18 @@ def _opening(pid: int, path: str, flags: int) -> Iterator[Action]:
         yield Action("read", path)
     if is_written:
         yield Action("changed", path)
+
+
+def _executed_name(pid: int) -> bytes:
+    """The path that a process was executed by, from its new memory: the old one's may not have been readable."""
+    try:
+        with open(f"/proc/{pid}/auxv", "rb") as stream:
+            data = stream.read(_AUXILIARY.size * 64)
+            vector = _AUXILIARY.iter_unpack(data[: len(data) - len(data) % _AUXILIARY.size])
+            address = next((value for kind, value in vector if kind == _AT_EXECFN), 0)
+    except (OSError, ValueError):
+        return b""
+    return ptrace.read_text(pid, address) or b""
 
 
 def _is_there(pid: int, path: str) -> bool:

@@ -17,7 +17,7 @@ def main() -> None:
     mounts = [Bind(folder, folder) for folder in settings["folders"]]
     options = Options(interactive=True, mounts=sorted(mounts, key=lambda mount: mount.target.count("/")))
     env = _own_variables(settings["environment"])
-    call = Call(settings["image"], sys.argv[2:], env, workdir=os.getcwd(), options=options)
+    call = Call(settings["image"], sys.argv[2:], env, settings["entrypoint"], os.getcwd(), options=options)
     try:
         status = run(call, settings["store"])
     except JettisonError as error:

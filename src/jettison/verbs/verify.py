@@ -124,8 +124,14 @@ def verify_packed(recipe: Recipe, packed: Packed, command: str, store: LocalStor
     if outside.observation.is_empty:
         raise never_started(command, recipe.program)
     prepare(store, packed.image.digest)
-    shown = _shown(command, outside.observation)
-    settings = {"store": store.path, "image": str(packed.image.digest), "folders": shown, "environment": environment}
+    shown = _shown(outside.observation, packed.placement.folder)
+    settings = {
+        "store": store.path,
+        "image": str(packed.image.digest),
+        "entrypoint": _name_inside(packed),
+        "folders": shown,
+        "environment": environment,
+    }
     inside = _captured(lambda streams: _run_with_stand_in(recipe.program, command, settings, environment, streams))
     original = _Original(root, resolve(root, program).path, packed.placement.folder, shown)
     return compare(command, outside, inside, original, packed.tree)
@@ -208,12 +214,21 @@ def _run_with_stand_in(
         return observe(lambda: execute_shell(command, variables, streams), Watch(lambda _: True, in_container=True))
 
 
-def _shown(command: str, seen: Observation) -> tuple[str, ...]:
-    """The folders that the image sees at their own paths: the current one, and /tmp where it is used."""
+def _name_inside(packed: Packed) -> str:
+    """The program's plain name where the image finds it by that, as programs say their own name; else its path."""
+    config = packed.image.config
+    folder, _, name = config.entrypoint[0].rpartition("/")
+    return name if folder in dict(config.env).get("PATH", "").split(":") else config.entrypoint[0]
+
+
+def _shown(seen: Observation, folder: str) -> tuple[str, ...]:
+    """The folders that the image sees at their own paths: the current one, and /tmp where the program uses it. What lies beside
+    the program has to be in the image."""
     here = os.getcwd()
     folders = () if here == "/" or is_system(here) else (here,)
-    touched = (*seen.read, *seen.looked, *seen.created, *seen.changed)
-    uses_tmp = "/tmp" in command or any(within(path, ("/tmp",)) and not within(path, folders) for path in touched)
+    known = (*folders, *((folder,) if folder else ()))
+    touched = (*seen.read, *seen.created, *seen.changed)
+    uses_tmp = any(within(path, ("/tmp",)) and not within(path, known) for path in touched)
     return (*folders, "/tmp") if uses_tmp else folders
 
 
