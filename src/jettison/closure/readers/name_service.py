@@ -17,6 +17,7 @@ _USUAL = ("compat", "dns", "files")
 _LINE = re.compile(r"^\s*\w+\s*:(.*)$", re.MULTILINE)
 _ACTION = re.compile(r"\[[^\]]*\]")
 _LIBC = ("/usr/lib/*/libc.so.6", "/lib/*/libc.so.6", "/usr/lib64/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6")
+_OF_STATIC = b"\0libnss_\0"  # how a module's name starts before 2.33, when it became a format
 _BANNER = re.compile(rb"GNU C Library[^\0]{1,80} release version (\d+)\.(\d+)")
 
 
@@ -27,15 +28,13 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
         return
     if program.is_dynamic and (program.needed or program.interpreter):
         yield from _modules(subject, _library(subject), reason)
-    elif b"libnss_%s.so" in subject.setting.facts.data(subject.root, subject.path):
+    elif _OF_STATIC in subject.setting.facts.data(subject.root, subject.path):
         yield from _of_static(subject, reason)
 
 
 def _of_static(subject: Subject, reason: Reason) -> Iterator[Finding]:
     """A static program loads a whole C library for a module, and works only with the one that it was linked with."""
     own = _version(subject, subject.path)
-    if own >= _BUILT_IN_SINCE:
-        return
     libc = _library(subject)
     detail = f"{reason.detail}; it is static, and loads the modules of the glibc that it was linked with"
     reason = reason._replace(detail=detail)
