@@ -101,8 +101,6 @@ class _Run:
         self._functions |= script.functions
         for command in script.commands:
             yield from self._command(command)
-            if command.is_certain and _ends(command):
-                break  # what follows is for another interpreter, or data
         self._depth -= 1
 
     def _command(self, command: Command) -> Iterator[Need]:
@@ -267,12 +265,6 @@ class _Run:
         if name == "dirname":
             return [text.rstrip("/").rpartition("/")[0] or "/" for text in texts]
         return [text.rpartition("/")[2] for text in texts] if name == "basename" and len(words) == 1 else []
-
-
-def _ends(command: Command) -> bool:
-    """Whether the shell is gone after a command."""
-    name = shell_syntax.literal(command.words[0]) if command.words else ""
-    return name == "exit" or (name == "exec" and len(command.words) > 1)
 
 
 def _without(value: str, operator: str, pattern: str) -> str:

@@ -18,6 +18,7 @@ _BETWEEN = frozenset("then elif else do ! time coproc".split())
 _PLAIN = re.compile(r"[^\s;&|<>()\\'\"$`]+")
 _QUOTED = re.compile(r"[^\"\\$`]+")
 _BRACED = re.compile(r"[^}\"'\\$`]+")
+_PARENTHESIS = re.compile(r"[()]")
 _OPERATOR = re.compile(r";;&|;;|;&|&&|\|\||\|&|&>>|&>|<<<|<<-|<<|<&|<>|>>|>&|>\||[;&|<>()\n]")
 _BLANK = re.compile(r"(?:[ \t\r]|\\\n)*(?:#[^\n]*)?")
 _NAME = re.compile(r"[A-Za-z_]\w*|[0-9]+|[@*#?$!-]")
@@ -102,6 +103,7 @@ class _Reader:
         self.depth = depth
         self.commands: list[Command] = []
         self.functions: set[str] = set()
+        self._scans = 2 * len(text)  # how often looking for the end of an arithmetic expression may pass a parenthesis
         self._documents: list[tuple[str, bool, bool]] = []  # delimiter, whether tabs are stripped, whether it is expanded
 
     def read_all(self) -> None:
@@ -129,6 +131,8 @@ class _Reader:
                 continue
             is_certain = not opened and self.depth == 0 and not is_nested and connector not in ("&&", "||")
             self._finish(current, is_certain, found)
+            if is_certain and _ends(current):
+                return found  # what follows is for another interpreter, or data
             current, connector = _Simple(), token.operator
             if token.operator == ")" and is_nested and "(" not in opened:
                 return found
@@ -397,10 +401,13 @@ class _Reader:
     def _arithmetic_end(self, at: int) -> int:
         """Where `((…))` ends; 0 if it is no arithmetic."""
         level = 0
-        for position in range(at, min(len(self.text), at + _ARITHMETIC_LIMIT)):
-            level += {"(": 1, ")": -1}.get(self.text[position], 0)
+        for found in _PARENTHESIS.finditer(self.text, at, at + _ARITHMETIC_LIMIT):
+            self._scans -= 1
+            level += 1 if found[0] == "(" else -1
             if level == 0:
-                return position + 1 if self.text.startswith("))", position - 1) else 0
+                return found.end() if self.text.startswith("))", found.start() - 1) else 0
+            if self._scans < 0:
+                break
         return 0
 
     def _inner(self, text: str, read: Callable[["_Reader"], object]) -> list[Command]:
@@ -417,6 +424,12 @@ class _Reader:
         self.depth += 1
         if self.depth > _DEPTH_LIMIT:
             raise _TooDeep
+
+
+def _ends(command: _Simple) -> bool:
+    """Whether the shell is gone after a command."""
+    name = literal(command.words[0]) if command.words else ""
+    return name == "exit" or (name == "exec" and len(command.words) > 1)
 
 
 def _close(opened: list[str], kind: str) -> None:
