@@ -22,8 +22,8 @@ TIMEOUT_S = 90.0
 _DRIVER = """\
 [ "$(id -u)" != 0 ] || ip link set lo up
 cd {work}
-{su} bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
-PATH={path} {su} bash {base}/run </dev/null
+{su} /bin/bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
+PATH={path} {su} /bin/bash {base}/run </dev/null
 """
 
 

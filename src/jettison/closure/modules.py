@@ -99,8 +99,9 @@ class _Walk:
         wanted = list(dict(reversed(list(self._language.wanted(text)))).items())[:_NAMES_LIMIT]
         for name, confidence in reversed(wanted):
             for found in self._find(name, path):
-                if found != path and script_text.is_file(self._root, found):
-                    self._follow(found, confidence)
+                real = _real(self._root, found)
+                if real != path and script_text.is_file(self._root, real):
+                    self._follow(real, confidence)
                     yield Need(found, Reason("import", path, f"{self._name}: {name}", confidence))
         if path == self._subject.path or not path.startswith(tuple(f"{folder}/" for folder in self._folders)):
             kin = Kin(self._root, self._subject.setting.packages, path)

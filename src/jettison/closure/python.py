@@ -7,6 +7,7 @@ it, unless the level wants no more than that.
 import re
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from jettison.closure import languages, python_source, script_text, shell
@@ -16,9 +17,11 @@ from jettison.closure.python_layout import Distribution, Distributions, Layout, 
 from jettison.closure.python_source import Import, Source
 from jettison.closure.resolve import find_program
 from jettison.closure.why import Confidence, Missing, Need, Reason
+from jettison.packages.package import Package
 from jettison.tree.root import Root, normalise
 
 _MODULES_LIMIT = 5000
+_OWN_LIMIT = 500
 _ENTRY_POINT = re.compile(r"(?m)^\s*([\w.-]+)\s*=\s*([\w.]+)")
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
@@ -36,8 +39,12 @@ def needs(subject: Subject, _: str = "python") -> Iterator[Finding]:
     name = languages.interpreter(subject) or "python3"
     interpreter = find_program(subject.root, name, subject.setting.search_path)
     found = layout(subject.root, interpreter) if interpreter else None
-    if found is not None:
-        yield from _Graph(subject, interpreter, found).walk()
+    real: dict[str, str] = {}  # reasons name files by their real paths
+    for finding in _Graph(subject, interpreter, found).walk() if found is not None else ():
+        by = finding.reason.by
+        if by not in real:
+            real[by] = _real(subject.root, by)
+        yield finding._replace(reason=finding.reason._replace(by=real[by]))
 
 
 class _Graph:
@@ -61,7 +68,7 @@ class _Graph:
         # Without the rule that brings the whole library, each module in it is followed.
         self._follows_library = not subject.setting.choices.admits("likely")
 
-    def walk(self) -> Iterator[Finding]:
+    def walk(self) -> Iterator[Need | Missing]:
         """Every need, nearest first."""
         for path in self._layout.configuration:
             yield Need(path, Reason("import", self._subject.path, "says where modules are", "certain"))
@@ -72,7 +79,7 @@ class _Graph:
                 self._read.add(module.path)
                 yield from self._module(module, confidence)
 
-    def _module(self, module: _Module, confidence: Confidence) -> Iterator[Finding]:
+    def _module(self, module: _Module, confidence: Confidence) -> Iterator[Need | Missing]:
         source = self._source(module.path)
         for folder in source.folders:
             path = normalise(folder, module.path.rpartition("/")[0])
@@ -98,7 +105,7 @@ class _Graph:
             return Source()
         return python_source.read(self._subject.setting.facts.data(self._root, found.path), path)
 
-    def _import(self, module: _Module, wanted: Import) -> Iterator[Finding]:
+    def _import(self, module: _Module, wanted: Import) -> Iterator[Need | Missing]:
         """The modules that an import statement loads: each package on the way, and the members that are modules."""
         name = _absolute(module, wanted.name)
         loaded = self._find(name)
@@ -110,7 +117,7 @@ class _Graph:
         for found in dict.fromkeys(loaded):
             yield from self._take(found, Reason("import", module.path, f"import {found.name}", wanted.confidence))
 
-    def _take(self, found: _Module, reason: Reason) -> Iterator[Finding]:
+    def _take(self, found: _Module, reason: Reason) -> Iterator[Need | Missing]:
         yield Need(found.path, reason)
         is_library = self._is_library(found.path)
         is_followed = not is_library or self._follows_library
@@ -119,7 +126,7 @@ class _Graph:
         if not is_library:
             yield from self._unit(found)
 
-    def _unit(self, found: _Module) -> Iterator[Finding]:
+    def _unit(self, found: _Module) -> Iterator[Need | Missing]:
         """All of the distribution that a module belongs to, which may load its parts late; or all of its package."""
         top = self._top(found)
         distribution = self._distributions.of_top(top)
@@ -128,7 +135,7 @@ class _Graph:
         elif top != found.path:
             yield from self._below(top, Reason("import", found.path, f"the package {found.name.split('.')[0]}", "likely"))
 
-    def _distribution(self, distribution: Distribution, by: str) -> Iterator[Finding]:
+    def _distribution(self, distribution: Distribution, by: str) -> Iterator[Need | Missing]:
         if distribution.metadata in self._distributed:
             return
         self._distributed.add(distribution.metadata)
@@ -137,18 +144,34 @@ class _Graph:
         )
         for top in (distribution.metadata, *distribution.tops):
             yield from self._below(top, reason)
-        for name in (*distribution.requires, *self._packaged_with(distribution)):
+        owner = self._owner(distribution)
+        if owner is not None and owner == self._subject.setting.packages.owner(self._subject.path):
+            self._follow_all(distribution)
+        for name in (*distribution.requires, *self._packaged_with(owner)):
             yield from self._required(name, by)
 
-    def _packaged_with(self, distribution: Distribution) -> list[str]:
+    def _owner(self, distribution: Distribution) -> Package | None:
+        tops = (_real(self._root, top) for top in (distribution.metadata, *distribution.tops))
+        owners = (self._subject.setting.packages.owner(top) for top in tops)
+        return next((owner for owner in owners if owner), None)
+
+    def _follow_all(self, distribution: Distribution) -> None:
+        """The script is a program of this distribution, so that its parts are the program's, also those it loads late."""
+        for top in distribution.tops:
+            start = len(top.rpartition("/")[0]) + 1
+            for path in islice(script_text.below(self._root, _real(self._root, top)), _OWN_LIMIT):
+                if path.endswith(".py"):
+                    is_package = path.endswith("/__init__.py")
+                    name = path[start:].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+                    self._likely.append(_Module(name, path, is_package))
+
+    def _packaged_with(self, owner: Package | None) -> list[str]:
         """The distributions of the packages that a distribution's own package depends on."""
         packages = self._subject.setting.packages
-        tops = [distribution.metadata, *distribution.tops]
-        owner = next((owner for top in tops for owner in [packages.owner(_real(self._root, top))] if owner), None)
         names = {item.name for item in packages.dependencies(owner)} if owner else set()
         return [item.name for item in self._distributions.all() if f"python3-{item.name.lower().replace('_', '-')}" in names]
 
-    def _below(self, top: str, reason: Reason) -> Iterator[Finding]:
+    def _below(self, top: str, reason: Reason) -> Iterator[Need | Missing]:
         if top in self._whole:
             return
         self._whole.add(top)
@@ -156,7 +179,7 @@ class _Graph:
         for path in script_text.below(self._root, found.path) if found and found.node else ():
             yield Need(path, reason)
 
-    def _entry_points(self, name: str, by: str) -> Iterator[Finding]:
+    def _entry_points(self, name: str, by: str) -> Iterator[Need | Missing]:
         """The modules that a script starts which asks a distribution for its entry point by the script's own name."""
         distribution = self._distributions.named(name)
         text = script_text.read(self._root, f"{distribution.metadata}/entry_points.txt") if distribution else ""
@@ -165,7 +188,7 @@ class _Graph:
             for found in self._find(module) if script == own else ():
                 yield from self._take(found, Reason("import", by, f"entry point `{script}` of {name}", "certain"))
 
-    def _required(self, name: str, by: str) -> Iterator[Finding]:
+    def _required(self, name: str, by: str) -> Iterator[Need | Missing]:
         """A distribution that another's metadata names."""
         distribution = self._distributions.named(name)
         if distribution is None or distribution.metadata in self._distributed:

@@ -85,6 +85,8 @@ class _Run:
 
     def file(self, path: str) -> Iterator[Need]:
         """What the script at `path` needs, and what it sources."""
+        found = script_text.lead(self._root, path)
+        path = found.path if found else path
         if path in self._read or len(self._read) >= _SOURCED_LIMIT:
             return
         self._read.add(path)
