@@ -6,23 +6,36 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from corpus.world import LANG, PATH, World
+from jettison.closure.system import made
 
 PACK_TIMEOUT_S = 120.0
+_MOST_LINKS = 40  # as many as path_resolution(7) follows
+_NEVER_SHIPPED = ("/dev/", "/proc/", "/sys/", "/run/", "/tmp/")
+
+
+class Weight(NamedTuple):
+    """How many paths that are no folders, and the bytes of the files among them."""
+
+    files: int
+    size: int
 
 
 class Image(NamedTuple):
-    """`program` is its name, `path` where it lies on the machine; `files` is paths but folders, `size` their bytes together."""
+    """`program` is a name, `path` where it lies on the machine; `weight` is what is in the image.
+
+    `touched` is what an observation of the program saw, where it was packed with one.
+    """
 
     program: str
     path: str
     tag: str
-    files: int
-    size: int
-    seconds: float = 0.0
+    weight: Weight
+    touched: Weight | None = None
 
 
 class NotPacked(Exception):
@@ -34,18 +47,65 @@ def command() -> str:
     return os.environ.get("JETTISON_COMMAND", str(Path(sys.executable).parent / "jettison"))
 
 
-def pack(program: str, world: World, *flags: str) -> Image:
+def pack(program: str, world: World, level: str) -> Image:
     """Pack with nothing but the program's path and a level, into the world's own store. Errors: NotPacked."""
+    path, tag = _find(program)
+    done = call(world, "pack", path, *_flags(tag), "--level", level)
+    if done.returncode != 0:
+        raise NotPacked(f"pack {path}: {done.stderr.strip()}")
+    return Image(program, path, tag, _weight(done.stdout))
+
+
+def pack_observed(program: str, world: World) -> Image:
+    """Pack at the lowest level with what the entry's script was seen to touch. Errors: NotPacked."""
+    path, tag = _find(program)
+    notes = world.notes / tag
+    script = f"export TZ=UTC LANG={LANG}; exec bash {world.base}/run"
+    flags = [*_flags(tag), "--store", str(store(world)), "--level", "minimal", "--save-observation", str(notes)]
+    said = world.after_setup([command(), "pack", path, *flags, "--observe", script])
+    if said.problem or said.status != 0:
+        raise NotPacked(f"pack --observe {path}: {said.problem} {said.stderr.strip()[-500:]}")
+    return Image(program, path, tag, _weight(said.stdout.decode()), _touched(json.loads(notes.read_text()), path))
+
+
+def _find(program: str) -> tuple[str, str]:
     path = shutil.which(program, path=PATH)
     if path is None:
         raise NotPacked(f"no {program} on PATH")
-    name = os.path.basename(program)
-    tag = f"corpus-{name.lower().replace('+', 'p')}"
-    done = call(world, "pack", path, "-t", tag, "--json", "--compression", "none", *flags)
-    if done.returncode != 0:
-        raise NotPacked(f"pack {path}: {done.stderr.strip()}")
-    value = json.loads(done.stdout)
-    return Image(name, path, tag, value["files"], value["size"])
+    return path, f"corpus-{program.lower().replace('+', 'p')}"
+
+
+def _flags(tag: str) -> list[str]:
+    return ["--tag", tag, "--json", "--compression", "none"]
+
+
+def _weight(text: str) -> Weight:
+    value = json.loads(text)
+    return Weight(value["files"], value["size"])
+
+
+def _touched(observation: dict[str, dict[str, str]], program: str) -> Weight:
+    """The system's files that were started, read, listed or looked at, the links that lead to them, and what every image has."""
+    asked = {program, *(path for kind in ("executed", "read", "listed", "looked") for path in observation[kind])}
+    paths = {path for name in asked for path in _way(name) if not path.startswith(_NEVER_SHIPPED)}
+    files = [path for path in paths if os.path.isfile(path) and not os.path.islink(path)]
+    always = [item.node.size for item in made() if item.node.kind == "file" and item.path not in paths]
+    return Weight(len(files) + sum(map(os.path.islink, paths)) + len(always), sum(map(os.path.getsize, files)) + sum(always))
+
+
+def _way(path: str) -> Iterator[str]:
+    """The path, each link on its way, and where it leads."""
+    for _ in range(_MOST_LINKS):
+        here = ""
+        for part in path.split("/")[1:]:
+            here = f"{here}/{part}"
+            if os.path.islink(here):
+                yield here
+                path = os.path.normpath(f"{os.path.dirname(here)}/{os.readlink(here)}{path[len(here) :]}")
+                break
+        else:
+            yield path
+            return
 
 
 def call(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from corpus import cause
 from corpus.entry import Entry
-from corpus.image import Image, NotPacked, pack, stand_in, stand_in_outside, used
+from corpus.image import Image, NotPacked, pack, pack_observed, stand_in, stand_in_outside, used
 from corpus.reasons import unreasoned
 from corpus.world import Said, World
 
 FAULT = "the entry's fault"
+OBSERVED = "observed"  # the lowest level, with what the entry's own script was seen to touch
 
 
 class Verdict(NamedTuple):
@@ -44,7 +45,9 @@ def judge(entry: Entry, level: str = "balanced") -> Verdict:
 def _packed(world: World, level: str, outside: Said) -> Verdict:
     entry = world.entry
     try:
-        images = tuple(pack(program, world, "--level", level) for program in entry.programs)
+        images = tuple(
+            pack_observed(program, world) if level == OBSERVED else pack(program, world, level) for program in entry.programs
+        )
     except (NotPacked, subprocess.TimeoutExpired) as error:
         return Verdict(entry, level, (), "not packed", (str(error),))
     for image in images:
@@ -79,7 +82,7 @@ def _explained(world: World, verdict: Verdict, outside: Said, inside: Said) -> V
 
 
 def _traced(world: World, images: tuple[Image, ...]) -> list[str]:
-    notes = world.base / "trace"
+    notes = world.notes / "traces"
     notes.mkdir()
     notes.chmod(0o777)
     for image in images:

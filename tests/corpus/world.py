@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +18,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"
 LANG = "C.UTF-8"
 TIMEOUT_S = 90.0
 
-# `setup` has the machine's programs and must succeed; `run` has the side's first. All that is left ends with the namespace.
+# `setup` has the machine's programs and must succeed. All that is left ends with the namespace.
 _DRIVER = """\
 [ "$(id -u)" != 0 ] || ip link set lo up
 cd {work}
-{su} /bin/bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
-PATH={path} {su} /bin/bash {base}/run </dev/null
+{su} bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
+PATH={path} {su} {command} </dev/null
 """
 
 
@@ -38,7 +38,9 @@ class Said(NamedTuple):
 
 
 class World:
-    """A place for one entry: `base` holds its scripts, `work` is the scratch folder; `outside` or `inside` leads PATH."""
+    """A place for one entry: `base` holds its scripts, `work` is the scratch folder; `outside` or `inside` leads PATH,
+    and `notes` is for what somebody writes down about it.
+    """
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
@@ -46,9 +48,10 @@ class World:
         self.base = Path(tempfile.mkdtemp(prefix="jc.", dir="/tmp"))  # a socket's path has 107 bytes at most
         self.base.chmod(0o755)
         self.work = self.base / "w"
-        self.outside, self.inside = self.base / "outside", self.base / "inside"
-        self.outside.mkdir()
-        self.inside.mkdir()
+        self.outside, self.inside, self.notes = (self.base / name for name in ("outside", "inside", "notes"))
+        for folder in (self.outside, self.inside, self.notes):
+            folder.mkdir()
+        self.notes.chmod(0o777)
         (self.base / "used").touch()
         (self.base / "used").chmod(0o666)  # its user's shims write there too
         (self.base / "setup").write_text(entry.setup)
@@ -76,16 +79,22 @@ class World:
         return {"PATH": PATH, "HOME": str(self.work), "TZ": "UTC", "LANG": LANG, **self.entry.environment}
 
     def run(self, is_inside: bool) -> Said:
-        """The entry's scripts in an empty folder, with the programs of one side."""
+        """The entry's scripts in an empty folder, with the programs of one side first on PATH."""
+        return self.after_setup(["bash", str(self.base / "run")], f"{self.inside if is_inside else self.outside}:{PATH}")
+
+    def after_setup(self, command: Sequence[str], path: str = PATH) -> Said:
+        """The entry's setup in an empty folder, then a command there."""
         self._empty()
-        path = f"{self.inside if is_inside else self.outside}:{PATH}"
-        su = shlex.join(self.become)
-        (self.base / "driver").write_text(_DRIVER.format(base=self.base, work=self.work, path=path, su=su))
+        script = _DRIVER.format(
+            base=self.base, work=self.work, path=path, su=shlex.join(self.become), command=shlex.join(command)
+        )
+        (self.base / "driver").write_text(script)
         stdout, stderr = self.base / "stdout", self.base / "stderr"
         with open(stdout, "wb") as out, open(stderr, "wb") as err:
-            command = [*self._namespaces(), "bash", str(self.base / "driver")]
+            words = [*self._namespaces(), "bash", str(self.base / "driver")]
+            environment = self.environment()
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment(), start_new_session=True
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
             )
             problem, status = _end(process)
         said = stderr.read_bytes().decode("utf-8", "replace")
