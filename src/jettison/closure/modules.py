@@ -82,9 +82,10 @@ class _Walk:
         self._read: set[str] = set()
 
     def needs(self) -> Iterator[Finding]:
+        """What the files need that no walk before this one has read: thousands of modules name each other."""
         while self._todo and len(self._read) < _FILES_LIMIT:
             path = self._todo.popleft()
-            if path in self._read:
+            if path in self._read or not self._subject.setting.is_new(f"{self._name} {path}"):
                 continue
             self._read.add(path)
             text = script_text.read(self._root, path)
