@@ -34,7 +34,7 @@ test: compile  # all of it; what this machine has no tool for is skipped, or fai
 	$(PYTEST) -n auto
 
 corpus: compile  # a hundred programs of Debian, each used; as root, after `python -m corpus all --install`
-	PYTHONPATH=tests $(BIN)/python -m corpus all
+	PYTHONPATH=tests $(BIN)/python -m corpus all --shares
 
 bench: compile
 	$(BIN)/python -m bench.run

@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import shutil
+import statistics
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +16,7 @@ from bench import engines, inputs, programs
 from bench.engines import INSTALLED
 from bench.measure import Measured, Row, side_by_side
 
+TESTS = Path(__file__).parent.parent / "tests"
 USER = 12021  # nobody in particular
 KIB, MIB = 1 << 10, 1 << 20
 SCRATCH = 'FROM scratch\nCOPY hello /hello\nENTRYPOINT ["/hello"]\n'
@@ -210,6 +213,23 @@ def sweep(bench: Bench) -> Result:
     return Result("programs of this machine", summary.markdown, figures)
 
 
+def corpus(bench: Bench) -> Result:
+    """How many entries of the tests' corpus work, and how large an image is beside debootstrap and apt-get install."""
+    report = bench.folder / "corpus.json"
+    words = [sys.executable, "-m", "corpus", "all", "--shares", "--json", str(report)]
+    done = subprocess.run(words, env={**bench.env, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, check=False)
+    if not report.exists():
+        raise RuntimeError(f"{words}: status {done.returncode}\n{done.stderr[-2000:]}")
+    verdicts = json.loads(report.read_text())["verdicts"]
+    shares = [image["share"] for verdict in verdicts for image in verdict["images"] if image["share"] is not None]
+    works = sum(not verdict["problem"] for verdict in verdicts)
+    figures = [
+        Figure("entries of the corpus that work", 100 * works / len(verdicts), 97, " %", is_least=True),
+        Figure("image beside minbase and apt-get install, median", statistics.median(shares), 0.2),
+    ]
+    return Result("the corpus of used programs", f"{works} of {len(verdicts)} entries, {len(shares)} programs.", figures)
+
+
 CASES: Mapping[str, Callable[[Bench], Result]] = {
     "run": run_hello,
     "pack": pack_hello,
@@ -217,6 +237,7 @@ CASES: Mapping[str, Callable[[Bench], Result]] = {
     "tree": big_tree,
     "sizes": sizes,
     "programs": sweep,
+    "corpus": corpus,
 }
 
 

@@ -1,7 +1,7 @@
 """Measure jettison beside its peers, in one run on one machine, and say which targets are met.
 
 make bench                           everything: about twenty minutes, as root, with the peers of bench/README.md
-.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs
+.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs corpus
 """
 
 import argparse
