@@ -21,25 +21,25 @@ _FILES_LIMIT = 5000
 _NAMES_LIMIT = 5000
 
 # `Foo::Bar` is asked for by a statement, or named anywhere as a class; "Foo::$name" asks for all that lie there.
-_PERL_STATEMENT = re.compile(r"(?:^|[\s;{}(\"'])(?:use|require|no)\s+([A-Za-z_]\w*(?:::\w+)*)", re.MULTILINE)
+_PERL_STATEMENT = re.compile(r"(?:^|[\s;{}(\"'])(?:use|require|no)\s{1,20}([A-Za-z_]\w*(?:::\w+)*)", re.MULTILINE)
 _PERL_CLASS = re.compile(r"\b[A-Za-z_]\w*(?:::\w+)+")
-_PERL_FILE = re.compile(r"\b(?:do|require)\s*\(?\s*([\"'])([\w./+-]+)\1")
+_PERL_FILE = re.compile(r"\b(?:do|require)\s{0,20}\(?\s{0,20}([\"'])([\w./+-]+)\1")
 _PERL_PREFIX = re.compile(r"[\"']([A-Za-z_]\w*(?:::\w+)*)::(?:\$|[\"'])")
-_PERL_PARENT = re.compile(r"\buse\s+(?:parent|base|if\b[^;]*?,)\s*[^;]*")
-_PERL_LIB = re.compile(r"\buse\s+lib\s+(?:qw[({/]\s*)?[\"']?(/[\w./+-]+)|FindBin::(?:Real)?Bin\W*(/[\w./+-]*)")
+_PERL_PARENT = re.compile(r"\buse\s{1,20}(?:parent|base|if\b[^;]{0,200}?,)\s{0,20}[^;]*")
+_PERL_LIB = re.compile(r"\buse\s{1,20}lib\s{1,20}(?:qw[({/]\s{0,20})?[\"']?(/[\w./+-]+)|FindBin::(?:Real)?Bin\W*(/[\w./+-]*)")
 _PERL_POD = re.compile(r"^=[a-zA-Z].*?(?:^=cut\b[^\n]*|\Z)", re.MULTILINE | re.DOTALL)
-_PERL_END = re.compile(r"^__(?:END|DATA)__\s*$", re.MULTILINE)
-_HASH_COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
+_PERL_END = re.compile(r"^__(?:END|DATA)__\s{0,20}$", re.MULTILINE)
+_HASH_COMMENT = re.compile(r"^[ \t]{0,200}#.*", re.MULTILINE)
 
-_RUBY = re.compile(r"\b(?:require|load|gem|autoload\s*\(?\s*:\w+\s*,)\s*\(?\s*[\"']([\w./+-]+)[\"']")
-_RUBY_RELATIVE = re.compile(r"\brequire_relative\s*\(?\s*[\"']([\w./+-]+)[\"']")
-_LUA = re.compile(r"\brequire\s*\(?\s*(?:[\"']|\[\[)([\w./+-]+)")
-_TCL = re.compile(r"\bpackage\s+require\s+(?:-exact\s+)?\{?\"?([\w:.-]+)")
-_TCL_SOURCE = re.compile(r"\bsource\s+(?:\[file\s+join\s+[^\]\n]*?(?:\]\s*|\s))?\"?([\w./+-]+\.tcl)\b")
-_TCL_JOINED = re.compile(r"\[file\s+join\s+((?:[\w.+/-]+\s*)+)\]")
-_TCL_PROVIDED = re.compile(r"\bpackage\s+ifneeded\s+\{?\"?([\w:.-]+)")
+_RUBY = re.compile(r"\b(?:require|load|gem|autoload\s{0,20}\(?\s{0,20}:\w+\s{0,20},)\s{0,20}\(?\s{0,20}[\"']([\w./+-]+)[\"']")
+_RUBY_RELATIVE = re.compile(r"\brequire_relative\s{0,20}\(?\s{0,20}[\"']([\w./+-]+)[\"']")
+_LUA = re.compile(r"\brequire\s{0,20}\(?\s{0,20}(?:[\"']|\[\[)([\w./+-]+)")
+_TCL = re.compile(r"\bpackage\s{1,20}require\s{1,20}(?:-exact\s{1,20})?\{?\"?([\w:.-]+)")
+_TCL_SOURCE = re.compile(r"\bsource\s[^\n;]{0,200}?([\w./+-]{1,200}\.tcl)\b")
+_TCL_JOINED = re.compile(r"\[file\s{1,20}join\s{1,20}([\w.+/ \t-]{1,500})\]")
+_TCL_PROVIDED = re.compile(r"\bpackage\s{1,20}ifneeded\s{1,20}\{?\"?([\w:.-]+)")
 _PHP = re.compile(
-    r"\b(?:require|include)(?:_once)?\b\s*\(?\s*(?:__DIR__\s*\.|dirname\s*\(\s*__FILE__\s*\)\s*\.)?\s*[\"']([^\"'$\n]+)[\"']"
+    r"\b(?:require|include)(?:_once)?\b\s{0,20}\(?\s{0,20}(?:__DIR__\s{0,20}\.|dirname\s{0,20}\(\s{0,20}__FILE__\s{0,20}\)\s{0,20}\.)?\s{0,20}[\"']([^\"'$\n]+)[\"']"
 )
 
 _ABSOLUTE = re.compile(r"[\"'\s({=](/(?:etc|usr|lib|opt|var)/[\w./+-]+)")

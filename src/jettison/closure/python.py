@@ -22,7 +22,7 @@ from jettison.tree.root import Root, normalise
 
 _MODULES_LIMIT = 5000
 _OWN_LIMIT = 500
-_ENTRY_POINT = re.compile(r"(?m)^\s*([\w.-]+)\s*=\s*([\w.]+)")
+_ENTRY_POINT = re.compile(r"(?m)^([\w.-]+)[ \t]*=[ \t]*([\w.]+)")
 _LIBRARY_FOLDERS = ("/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
 
