@@ -197,14 +197,15 @@ def test_what_lacks_is_named_with_its_package(
     assert f"looked for `/etc/mime.types`, which exists outside (package {owner}" in done.stderr
 
 
-def test_fix_adds_what_lacks_until_it_works(jettison: Jettison, project: Path, root: None) -> None:
+@pytest.mark.parametrize("fix", ["--fix", "--verify=fix"])
+def test_fix_adds_what_lacks_until_it_works(jettison: Jettison, project: Path, root: None, fix: str) -> None:
     """git without its helpers and templates works in the end, and each addition has its reason."""
     command = (
         "rm -rf a b; git init -q a; git -C a config user.name x; git -C a config core.editor true; git clone -q a b; ls b/.git"
     )
     assert jettison.call("pack", "git", "-t", "git", "--level", "minimal", "--verify", command).returncode == 1
 
-    answer = jettison("pack", "git", "-t", "git", "--level", "minimal", "--verify", command, "--fix", "--json", "--explain")
+    answer = jettison("pack", "git", "-t", "git", "--level", "minimal", "--verify", command, fix, "--json", "--explain")
 
     assert any(each for each in reasons(answer).values())
     assert jettison("run", "git", "--version").startswith("git version")
@@ -260,3 +261,11 @@ def test_a_fat_image_is_observed_and_compared(jettison: Jettison, project: Path,
     assert not verdict.passed
     assert [(lack.path, lack.by) for lack in verdict.lacks] == [("/etc/debian_version", "/usr/bin/cat")]
     assert same.passed
+
+
+def test_fix_without_a_command_is_refused(jettison: Jettison, project: Path) -> None:
+    """There is nothing that would find what lacks."""
+    refused = jettison.call("pack", f"{project}/reader", "--fix")
+
+    assert refused.returncode == 2
+    assert "--verify" in refused.stderr

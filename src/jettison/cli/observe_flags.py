@@ -17,8 +17,13 @@ OBSERVE_FLAGS = (
 )
 
 
-def fixes(values: Values) -> bool:
-    """Whether what is lacking is added. Errors: UsageError where nothing would find it."""
-    if values.on("fix") and not values.has("verify"):
+def verification(values: Values) -> tuple[list[str], bool]:
+    """The commands to verify with, and whether what is lacking is added: `--fix`, or `--verify=fix` beside a command.
+
+    Errors: UsageError where no command would find it.
+    """
+    commands = [text for text in values.texts("verify") if text != "fix"]
+    fixes = values.on("fix") or "fix" in values.texts("verify")
+    if fixes and not commands:
         raise UsageError("`--fix` adds what a verification finds", "give it a command: `--verify 'COMMAND' --fix`")
-    return values.on("fix")
+    return commands, fixes

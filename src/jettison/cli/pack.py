@@ -5,7 +5,7 @@ import sys
 
 from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
 from jettison.cli.flags import Command, Flag, Values
-from jettison.cli.observe_flags import OBSERVE_FLAGS, fixes
+from jettison.cli.observe_flags import OBSERVE_FLAGS, verification
 from jettison.cli.terminal import Terminal, reporter, size
 from jettison.errors import UsageError
 from jettison.image.layers import COMPRESSIONS, Compression
@@ -77,12 +77,13 @@ def _observed(values: Values, recipe: Recipe, terminal: Terminal) -> Recipe:
 
 def _packed(values: Values, recipe: Recipe, reference: Reference | None, terminal: Terminal) -> Packed:
     store = open_store(values.text("store") or None)
-    if not values.has("verify"):
+    commands, is_fixed = verification(values)
+    if not commands:
         return pack(recipe, store, reference, terminal)
     _refuse_root(recipe, "verify")
     from jettison.verbs.verify import pack_verified
 
-    return pack_verified(recipe, store, reference, values.texts("verify"), fixes(values), terminal)
+    return pack_verified(recipe, store, reference, commands, is_fixed, terminal)
 
 
 def _refuse_root(recipe: Recipe, flag: str) -> None:
