@@ -22,7 +22,7 @@ TIMEOUT_S = 90.0
 _DRIVER = """\
 [ "$(id -u)" != 0 ] || ip link set lo up
 cd {work}
-{su} bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
+{su} /bin/bash -e {base}/setup >{base}/setup.log 2>&1 </dev/null || {{ echo $? > {base}/unprepared; exit 99; }}
 PATH={path} {su} {command} </dev/null
 """
 
@@ -80,7 +80,7 @@ class World:
 
     def run(self, is_inside: bool) -> Said:
         """The entry's scripts in an empty folder, with the programs of one side first on PATH."""
-        return self.after_setup(["bash", str(self.base / "run")], f"{self.inside if is_inside else self.outside}:{PATH}")
+        return self.after_setup(["/bin/bash", str(self.base / "run")], f"{self.inside if is_inside else self.outside}:{PATH}")
 
     def after_setup(self, command: Sequence[str], path: str = PATH) -> Said:
         """The entry's setup in an empty folder, then a command there."""
