@@ -1,5 +1,6 @@
-"""What an interpreter may be asked for that is packed by itself: the code it will run is not known, the modules are that the
-machine has for it.
+"""What an interpreter may be asked for that is packed by itself.
+
+The code that it will run is not known; the modules are that the machine has for it.
 
 A unit is what one package of the system installed for the language, or one folder of what no package owns. It weighs its files
 and the libraries that these would load. Of packages of modules, not of programs, the lightest come first, and all that fits is

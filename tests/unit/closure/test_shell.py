@@ -32,7 +32,7 @@ def closure_of(script: str, **files: str) -> Closure:
         ("find . -name c -exec a {} \\; | xargs -n 1 b", "find a xargs b"),
         ("trap 'a' EXIT; eval \"b c\"", "a b"),
         ("sh -ec 'a \"$(b)\"'", "sh a b"),
-        ("TOOL=a; $TOOL; ${OTHER:-b} x; \"$UNKNOWN\"", "a b"),
+        ('TOOL=a; $TOOL; ${OTHER:-b} x; "$UNKNOWN"', "a b"),
         ("case $1 in x) C='a -l' ;; *) C=b ;; esac; $C file", "a b"),
         ("PATH=/nowhere:/bin; command -v d; a", "a"),
         ("A=$(command -v b)", ""),
