@@ -1,15 +1,19 @@
 """A program's image: packed by the command as a user would, and looked at through the library."""
 
+import atexit
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import peers
 from corpus.world import LANG, PATH, World
 from jettison.closure.system import made
 
@@ -42,9 +46,28 @@ class NotPacked(Exception):
     """`jettison pack` failed, with what it said."""
 
 
-def command() -> str:
-    """The installed command, or the one that $JETTISON_COMMAND names."""
-    return os.environ.get("JETTISON_COMMAND", str(Path(sys.executable).parent / "jettison"))
+def command(world: World) -> list[str]:
+    """The installed command, or the one that $JETTISON_COMMAND names; for another user copies that every user may read."""
+    if world.user:
+        return ["/usr/bin/env", f"PYTHONPATH={_readable()}", *_python(world), "-m", "jettison"]
+    return [os.environ.get("JETTISON_COMMAND", str(Path(sys.executable).parent / "jettison"))]
+
+
+@cache
+def _readable() -> Path:
+    """jettison and its libraries; they may lie below /root."""
+    folder = Path(tempfile.mkdtemp(prefix="jc.packages.", dir="/tmp"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return peers.readable_packages(folder)
+
+
+def _python(world: World) -> list[str]:
+    """A Python of this one's version that the entry's user may start."""
+    pythons = [os.path.realpath(sys.executable), f"/usr/bin/python3.{sys.version_info.minor}"]
+    for python in pythons:
+        if peers.call([*world.become, python, "-c", ""], env={}).returncode == 0:
+            return [python]
+    raise NotPacked(f"{world.entry.user} may start none of {', '.join(pythons)}")
 
 
 def pack(program: str, world: World, level: str) -> Image:
@@ -53,7 +76,7 @@ def pack(program: str, world: World, level: str) -> Image:
     done = call(world, "pack", path, *_flags(tag), "--level", level)
     if done.returncode != 0:
         raise NotPacked(f"pack {path}: {done.stderr.strip()}")
-    return Image(program, path, tag, _weight(done.stdout))
+    return Image(name_of(program), path, tag, _weight(done.stdout))
 
 
 def pack_observed(program: str, world: World) -> Image:
@@ -62,17 +85,22 @@ def pack_observed(program: str, world: World) -> Image:
     notes = world.notes / tag
     script = f"export TZ=UTC LANG={LANG}; exec bash {world.base}/run"
     flags = [*_flags(tag), "--store", str(store(world)), "--level", "minimal", "--save-observation", str(notes)]
-    said = world.after_setup([command(), "pack", path, *flags, "--observe", script])
+    said = world.after_setup([*command(world), "pack", path, *flags, "--observe", script])
     if said.problem or said.status != 0:
         raise NotPacked(f"pack --observe {path}: {said.problem} {said.stderr.strip()[-500:]}")
-    return Image(program, path, tag, _weight(said.stdout.decode()), _touched(json.loads(notes.read_text()), path))
+    return Image(name_of(program), path, tag, _weight(said.stdout.decode()), _touched(json.loads(notes.read_text()), path))
+
+
+def name_of(program: str) -> str:
+    """What the scripts call it: a name, also where the entry gives a path."""
+    return program.rpartition("/")[2]
 
 
 def _find(program: str) -> tuple[str, str]:
     path = shutil.which(program, path=PATH)
     if path is None:
         raise NotPacked(f"no {program} on PATH")
-    return path, f"corpus-{program.lower().replace('+', 'p')}"
+    return path, f"corpus-{name_of(program).lower().replace('+', 'p')}"
 
 
 def _flags(tag: str) -> list[str]:
@@ -111,7 +139,7 @@ def _way(path: str) -> Iterator[str]:
 def call(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command on the world's store, as the entry's user."""
     environment = {"PATH": PATH, "HOME": str(world.base), "JETTISON_HOME": str(store(world))}
-    words = [*world.become, command(), *arguments]
+    words = [*world.become, *command(world), *arguments]
     nothing = subprocess.DEVNULL
     return subprocess.run(words, env=environment, stdin=nothing, capture_output=True, text=True, timeout=PACK_TIMEOUT_S)
 
@@ -140,6 +168,7 @@ def stand_in(image: Image, world: World, trace: Path | None = None) -> None:
     """
     network = "none" if world.entry.network == "none" else "host"
     user = f"--user {world.user.pw_uid}:{world.user.pw_gid}" if world.user else ""
+    jettison = shlex.join(command(world))
     strace = f"/usr/bin/strace -f -qq -s 4096 -e trace=file -e signal=none -o {trace}/$$ " if trace else ""
     _write(
         world.inside / image.program,
@@ -150,7 +179,7 @@ flags=(-i)
 for name in $(compgen -e); do
     case $name=${{!name}} in PATH=*|PWD=*|OLDPWD=*|SHLVL=*|_=*|LANG={LANG}) ;; *) flags+=(--env "$name=${{!name}}") ;; esac
 done
-exec /usr/bin/env -i PATH={PATH} HOME={world.base} {strace}{shlex.quote(command())} run --store {store(world)} "${{flags[@]}}" \\
+exec /usr/bin/env -i PATH={PATH} HOME={world.base} {strace}{jettison} run --store {store(world)} "${{flags[@]}}" \\
     --network {network} {user} -v {world.work}:{world.work} -w "$PWD" {image.tag} "$@"
 """,
     )

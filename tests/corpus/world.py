@@ -70,9 +70,9 @@ class World:
 
     @property
     def become(self) -> list[str]:
-        """What comes before a command so that the entry's user runs it."""
+        """What comes before a command so that the entry's user runs it; setpriv itself starts programs with root's powers."""
         user = self.user
-        return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if user else []
+        return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "/usr/bin/env"] if user else []
 
     def environment(self) -> dict[str, str]:
         """All that a script gets."""
