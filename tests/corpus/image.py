@@ -83,7 +83,7 @@ def pack_observed(program: str, world: World) -> Image:
     """Pack at the lowest level with what the entry's script was seen to touch. Errors: NotPacked."""
     path, tag = _find(program)
     notes = world.notes / tag
-    script = f"export TZ=UTC LANG={LANG}; exec bash {world.base}/run"
+    script = f"export TZ=UTC LANG={LANG}; exec /bin/bash {world.base}/run"
     flags = [*_flags(tag), "--store", str(store(world)), "--level", "minimal", "--save-observation", str(notes)]
     said = world.after_setup([*command(world), "pack", path, *flags, "--observe", script])
     if said.problem or said.status != 0:
@@ -157,7 +157,7 @@ def store(world: World) -> Path:
 def stand_in_outside(program: str, world: World) -> None:
     """Put a script in the program's place that calls it by its path, as an image's entry point does, and messages repeat."""
     path = shutil.which(program, path=PATH)
-    _write(world.outside / os.path.basename(program), f'exec {path} "$@"')
+    _write(world.outside / name_of(program), f'exec {path} "$@"')
 
 
 def stand_in(image: Image, world: World, trace: Path | None = None) -> None:
