@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from bench.engines import tool
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 POSTGRES_ENTRYPOINT = """\
 #!/bin/sh
 set -e
-export PATH="/usr/lib/postgresql/15/bin:$PATH"
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA"
     chown -R postgres "$PGDATA" /var/run/postgresql
@@ -81,10 +81,14 @@ git push --quiet origin HEAD:main
 rm -rf /root/work
 usermod -p '*' git
 chown -R git:git /srv/git
+chown git /etc/ssh/ssh_host_ed25519_key
 chmod 700 /srv/git/.ssh
 """
 FLASK_SETUP = "useradd --uid 1000 --no-create-home app\nchown -R app /app\n"
-NGINX_SETUP = "sed -i 's/listen 80 default_server/listen 127.0.0.1:18081 default_server/; /\\[::\\]/d' /etc/nginx/sites-enabled/default\n"
+POSTGRES_SETUP = "mkdir /var/lib/postgresql/data\nchown postgres /var/lib/postgresql/data\n"
+NGINX_SETUP = (
+    "sed -i 's/listen 80 default_server/listen 127.0.0.1:18081 default_server/; /\\[::\\]/d' /etc/nginx/sites-enabled/default\n"
+)
 
 
 class Fat(NamedTuple):
@@ -110,12 +114,13 @@ IMAGES = (
         {
             "Entrypoint": ["docker-entrypoint.sh"],
             "Cmd": ["postgres", "-p", "15432"],
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PGDATA=/var/lib/postgresql/data"],
+            "Env": [f"PATH={PATH}:/usr/lib/postgresql/15/bin", "PGDATA=/var/lib/postgresql/data"],
             "Volumes": {"/var/lib/postgresql/data": {}},
             "ExposedPorts": {"5432/tcp": {}},
             "StopSignal": "SIGINT",
         },
         (("/usr/local/bin/docker-entrypoint.sh", POSTGRES_ENTRYPOINT, 0o755),),
+        POSTGRES_SETUP,
     ),
     Fat(
         "flask",
@@ -159,9 +164,16 @@ def built(fat: Fat, folder: Path) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         _run("cp", "-a", str(_base(folder)), str(root))
         _install(root, fat)
+        if (root / "root/client").exists():
+            shutil.move(root / "root/client", client_key(archive))
         _write_archive(root, fat, archive)
         shutil.rmtree(root)
     return archive
+
+
+def client_key(archive: Path) -> Path:
+    """The key that the image with an ssh server lets in."""
+    return archive.with_suffix(".key")
 
 
 def _base(folder: Path) -> Path:
@@ -199,11 +211,10 @@ def _write_archive(root: Path, fat: Fat, archive: Path) -> None:
     _run("tar", "--create", "--file", str(layer), "--numeric-owner", "--sort=name", "--one-file-system", "-C", str(root), ".")
     with open(layer, "rb") as stream:
         diff_id = hashlib.file_digest(stream, "sha256").hexdigest()
-    environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Env": environment, **fat.config},
+        "config": {"Env": [f"PATH={PATH}"], **fat.config},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id}"]},
         "history": [{"created_by": f"debootstrap and apt-get install {' '.join(fat.packages)}"}],
     }

@@ -8,7 +8,7 @@ from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
 DATABASES = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
-_LIMIT_BYTES = 256 << 20
+_LIMIT_BYTES = 64 << 20
 _NAME = re.compile(r"(?:^|\s)([^\s!<>=~][^\s<>=~]*)")  # of `so:libc.musl-x86_64.so.1 busybox>=1.36 !other`
 
 

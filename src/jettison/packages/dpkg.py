@@ -4,13 +4,14 @@ import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from jettison.errors import HostError
+from jettison.errors import HostError, HostileData
 from jettison.packages.owner import Owner, Record
 from jettison.tree.root import Root, resolve
 
 FOLDER = "/var/lib/dpkg"
 STATUS_D = f"{FOLDER}/status.d"  # a file for each package, as bazel's rules write it for distroless images
-_LIMIT_BYTES = 256 << 20
+_LIMIT_BYTES = 64 << 20  # with every package of Debian, `status` has 120 MB; with those of a full desktop 5
+_PACKAGES_LIMIT = 100_000  # all of Debian has 65,000
 _MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")  # links into /usr, where dpkg may know the old name
 _SEARCHES = 4  # so many searches take as long as an index of all names, with which every further question is free
 _FIELD = re.compile(r"^(Package|Status|Version|Architecture|Depends|Pre-Depends|Provides):[ \t]*(.*)", re.MULTILINE)
@@ -79,9 +80,11 @@ class Dpkg:
 
 def paragraphs(root: Root) -> Iterator[tuple[Record, str]]:
     """The installed packages with their paragraphs of the database, in its order."""
-    texts = read(root, f"{FOLDER}/status").split("\n\n")
+    texts = read(root, f"{FOLDER}/status").split("\n\n", _PACKAGES_LIMIT + 1)
     names = [name for name in root.listdir(STATUS_D) if not name.endswith(".md5sums")]
-    for text in (*texts, *(read(root, f"{STATUS_D}/{name}") for name in names)):
+    for count, text in enumerate((*texts, *(read(root, f"{STATUS_D}/{name}") for name in names))):
+        if count > _PACKAGES_LIMIT:
+            raise HostileData(f"refusing `{FOLDER}/status`: more than {_PACKAGES_LIMIT} packages")
         record = _record(text)
         if record is not None:
             yield record, text.strip("\n")
