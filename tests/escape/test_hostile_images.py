@@ -211,8 +211,10 @@ def test_a_folder_of_a_million_files(jettison: Jettison, tmp_path: Path) -> None
 def test_many_layers_that_hide_each_other(jettison: Jettison, tmp_path: Path) -> None:
     """A hundred layers of whiteouts and links: what is left is what the last one says."""
     layers = [tar(*BASE)]
-    for number in range(100):
-        layers.append(gzip.compress(tar(*dirs("d"), file(f"d/{number}"), file(f"d/.wh.{number - 1}"), file("d/.wh..wh..opq"))))
+    layers += [
+        gzip.compress(tar(*dirs("d"), file(f"d/{number}"), file(f"d/.wh.{number - 1}"), file("d/.wh..wh..opq")))
+        for number in range(100)
+    ]
     image = archive(tmp_path, layers, {"Cmd": ["/app"], "WorkingDir": "/d"})
 
     status, said = slim(jettison, image)
