@@ -34,7 +34,8 @@ psql() { command psql -X -h 127.0.0.1 -p 15432 -U postgres -v ON_ERROR_STOP=1 "$
 psql -c "create table t (n int primary key, s text)" -c "insert into t select n, md5(n::text) from generate_series(1, 1000) n"
 psql -c "select count(*), min(s) from t" -c "select to_tsvector('english', 'the quick foxes were jumping')"
 psql -c "select timestamptz '2024-07-01 12:00 UTC' at time zone 'Europe/Kyiv'" -c "do 'begin raise notice ''plpgsql''; end'" 2>&1
-psql -c "select upper('straße') collate \\"de-x-icu\\"" -c "create extension if not exists plpgsql" 2>/dev/null
+psql -c "create database u template template0 encoding 'UTF8' locale 'C.UTF-8'"
+psql -d u -c "select upper('straße' collate \\"de-x-icu\\")" -c "create extension if not exists plpgsql" 2>/dev/null
 psql -l -A -t | cut -d'|' -f1
 """,
     "flask": """

@@ -5,8 +5,9 @@ import sys
 
 from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
 from jettison.cli.flags import Command, Flag, Values
+from jettison.cli.observe_flags import OBSERVE_FLAGS, verification
 from jettison.cli.slim_report import as_json, removed_packages, report, weight_bytes
-from jettison.cli.terminal import reporter, size
+from jettison.cli.terminal import Terminal, reporter, size
 from jettison.errors import UsageError
 from jettison.image.layers import COMPRESSIONS, Compression
 from jettison.image.store import open_store
@@ -25,6 +26,7 @@ COMMAND = Command(
         Flag("exclude", "leave out a path of the image, or those that match a pattern", "PATH", repeats=True),
         Flag("allow-setuid", "let this file keep its set-user-id bits; others lose them", "PATH", repeats=True),
         *CLOSURE_FLAGS,
+        *OBSERVE_FLAGS,
         Flag("compression", "gzip (default), zstd or none", "KIND"),
         Flag("report", "write what was kept and what was removed, and why, as JSON", "FILE"),
         Flag("json", "print the result as JSON"),
@@ -32,6 +34,7 @@ COMMAND = Command(
 )
 
 _SHOWN = 3
+_SYSTEM = "/usr"  # an image's program keeps its path, as those of the system do
 
 
 def main(values: Values, rest: list[str]) -> int:
@@ -42,7 +45,7 @@ def main(values: Values, rest: list[str]) -> int:
         raise UsageError("`jettison slim` needs a name for the thin image", f"`jettison slim {rest[0]} -t NAME`")
     reference = Reference.parse(values.text("tag"))
     terminal = reporter(values)
-    slimmed = slim(rest[0], reference, _thinning(values), open_store(values.text("store") or None), terminal)
+    slimmed = _slimmed(values, rest[0], reference, terminal)
     terminal.step("slimmed", reference.familiar, _summary(slimmed))
     terminal.step("removed", _biggest(slimmed))
     for path in slimmed.thin.setuid_dropped:
@@ -57,14 +60,33 @@ def main(values: Values, rest: list[str]) -> int:
     return 0
 
 
+def _slimmed(values: Values, target: str, reference: Reference, terminal: Terminal) -> Slimmed:
+    """Slim by reading; by running, too, where that is asked for."""
+    store, thinning = open_store(values.text("store") or None), _thinning(values)
+    commands, is_fixed = verification(values)
+    if not (commands or values.has("observe") or values.has("observation") or values.has("save-observation")):
+        return slim(target, reference, thinning, store, terminal)
+    from jettison.verbs import observe, slim_run
+
+    with store.writing():
+        digest = slim_run.in_store(target, store, terminal)
+        seen = [observe.load(file, _SYSTEM) for file in values.texts("observation")]
+        if values.has("observe"):
+            seen.append(slim_run.observe_fat(digest, thinning, values.texts("observe"), store, terminal))
+        if values.has("save-observation"):
+            observe.save(seen, values.text("save-observation"), _SYSTEM)
+        thinning = thinning._replace(observations=tuple(seen))
+        return slim_run.slim_verified(digest, reference, thinning, store, commands, is_fixed, terminal)
+
+
 def _thinning(values: Values) -> Thinning:
     return Thinning(
         tuple(values.texts("entry")),
         tuple(values.texts("include")),
         tuple(values.texts("exclude")),
         tuple(values.texts("allow-setuid")),
-        choices(values),
-        _compression(values.text("compression", "gzip")),
+        choices=choices(values),
+        compression=_compression(values.text("compression", "gzip")),
     )
 
 

@@ -48,6 +48,11 @@ def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> O
         return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter))
 
 
+def is_path(target: str, store: LocalStore) -> bool:
+    """Whether `target` is the path of an archive or a folder rather than a name of the store. Errors: NotFound."""
+    return _named(target, store) is None
+
+
 def is_oci_folder(path: str) -> bool:
     """Whether a folder is an image's rather than a root."""
     return os.path.isfile(f"{path}/index.json") and os.path.isdir(f"{path}/blobs")

@@ -18,11 +18,16 @@ def load(store: LocalStore, source: str | BinaryIO, reporter: Reporter = SILENT)
     Everything is verified first: the images appear whole or not at all. Errors: NotFound, InvalidData, HostileData.
     """
     with store.writing():
-        with store.batch() as batch:
-            loaded = _take(source, batch, reporter)
+        loaded = take(store, source, reporter)
         for item in loaded:
             _name(store, item, reporter)
     return loaded
+
+
+def take(store: LocalStore, source: str | BinaryIO, reporter: Reporter = SILENT) -> list[Loaded]:
+    """Bring in images as `load` does, and name none of them: the next clean-up removes them."""
+    with store.batch() as batch:
+        return _take(source, batch, reporter)
 
 
 def _take(source: str | BinaryIO, batch: Batch, reporter: Reporter) -> list[Loaded]:

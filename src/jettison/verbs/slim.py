@@ -14,7 +14,7 @@ from jettison.closure.facts import DEFAULT_PATH, Facts, Setting
 from jettison.closure.place import Placement
 from jettison.closure.removed import Removed
 from jettison.closure.system import made
-from jettison.closure.why import Closure, Reason
+from jettison.closure.why import Closure, Need, Reason
 from jettison.errors import InvalidData, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.image import Image, Layer
@@ -29,6 +29,7 @@ from jettison.oci.reference import Reference
 from jettison.packages import keep
 from jettison.packages.package import Package, Packages
 from jettison.tree.node import Node
+from jettison.tree.observation import Observation
 from jettison.tree.root import Tree, normalise
 from jettison.tree.root import resolve as follow
 from jettison.verbs.assemble import Plan, Settled, put_image, settle_plan, source_date_epoch, walk, with_made
@@ -41,12 +42,13 @@ _DATABASE = "the package database, of the packages whose files are here: scanner
 
 class Thinning(NamedTuple):
     """How to slim. `programs` are started besides the image's own command; `includes` and `excludes` are paths in the image, the
-    latter or patterns of them; `setuid` are files that keep their set-user-id bits."""
+    latter or patterns of them; `setuid` are files that keep their set-user-id bits; `observations` are of running the image."""
 
     programs: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     setuid: tuple[str, ...] = ()
+    observations: tuple[Observation, ...] = ()
     choices: Choices = Choices()
     compression: Compression = "gzip"
 
@@ -80,6 +82,14 @@ def slim(target: str, reference: Reference, thinning: Thinning, store: LocalStor
     HostileData.
     """
     with store.writing():
+        slimmed = make(target, reference, thinning, store, reporter)
+        store.tag(reference, slimmed.image.digest)
+    return slimmed
+
+
+def make(target: str, reference: Reference, thinning: Thinning, store: LocalStore, reporter: Reporter = SILENT) -> Slimmed:
+    """As `slim`, but the image gets no name yet, so that a clean-up would remove it."""
+    with store.writing():
         image, fat = open_image(target, store, reporter)
         thin = thin_out(fat, command_of(fat, image), image.config.env, thinning, reporter)
         with store.batch() as batch:
@@ -87,7 +97,6 @@ def slim(target: str, reference: Reference, thinning: Thinning, store: LocalStor
             owned = {path: Owner(*thin.packages[path]) for path in thin.tree.nodes if path in thin.packages}
             evidence = document.Document(thin.closure, owned, thin.removed)
             made_image = put_image(_config(image, thin, layers), layers, evidence, _annotations(image), batch)
-        store.tag(reference, made_image.digest)
     return Slimmed(reference, made_image, image, thin)
 
 
@@ -98,7 +107,7 @@ def thin_out(
 
     Errors: UsageError where that starts nothing of it, InvalidData; if it `refuses`, NotFound for what a program lacks to start.
     """
-    plan, setting = plan_of(fat, command, env, thinning)
+    plan, setting = plan_of(fat, command, env, thinning, reporter)
     if not plan.seeds:
         raise UsageError("the image has no command that starts a program of it", "name one with `--entry PROGRAM`")
     settled = settle_plan(plan, setting, thinning.excludes, reporter, refuses)
@@ -125,13 +134,14 @@ def command_of(fat: Tree, image: Image) -> Command:
     return Command(argv, _health(image), folders or DEFAULT_PATH, folder, config.volumes, home)
 
 
-def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning) -> tuple[Plan, Setting]:
+def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning, reporter: Reporter = SILENT) -> tuple[Plan, Setting]:
     """The seeds of the closure over a fat tree, and the setting they are looked at in."""
     setting = Setting(Packages(fat), Facts(), env, thinning.choices)
     seeds = starts(fat, command, thinning.programs)
     if not seeds:
         return Plan(fat, Placement(), (), ""), setting
     seeds += additions(fat, command, seeds, setting.packages)
+    seeds += _observed(fat, seeds[0].path, thinning.observations, reporter)
     for text in thinning.includes:
         path = follow(fat, normalise(text), follow_last=False).path
         if fat.lstat(path) is None:
@@ -139,6 +149,19 @@ def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning) -> tupl
         seeds += walk(fat, path, f"--include {text}")
     placement = Placement(keeps_owners=True, setuid=_allowed(fat, thinning))
     return Plan(fat, placement, tuple(seeds), seeds[0].path, lambda found: state(fat, found, setting.packages)), setting
+
+
+def _observed(fat: Tree, entry: str, observations: Sequence[Observation], reporter: Reporter) -> Sequence[Need]:
+    """What was seen of the running image. What was left out is told."""
+    if not observations:
+        return ()
+    from jettison.closure.observed import observed, union
+    from jettison.verbs.observe import tell
+
+    real = follow(fat, entry).path
+    seen = union(observed(fat, observation, real, is_machine=False) for observation in observations)
+    tell(seen, reporter)
+    return seen.needs
 
 
 def _health(image: Image) -> tuple[str, ...]:

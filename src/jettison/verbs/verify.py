@@ -7,13 +7,14 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol, TypeVar
 
 from jettison.closure.observed import observed
 from jettison.closure.place import is_system, within
 from jettison.closure.strings import is_for_people
-from jettison.errors import InvalidData
+from jettison.errors import InternalError, InvalidData
 from jettison.events import SILENT, Reporter
+from jettison.image.image import Image
 from jettison.image.rootfs import prepare
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
@@ -68,6 +69,19 @@ class Verdict(NamedTuple):
     inside: Outcome
 
 
+class Named(Protocol):
+    """An image that was made, and the name that it gets if it works."""
+
+    @property
+    def reference(self) -> Reference: ...
+
+    @property
+    def image(self) -> Image: ...
+
+
+M = TypeVar("M", bound=Named)
+
+
 class _Original(NamedTuple):
     """Where the image's files come from: the Root, the program in it, and the folder of a private program. `shown`: the folders
     of the machine that the running image sees."""
@@ -96,23 +110,44 @@ def pack_verified(
     `fixes`: what was lacking is added as observed, and all is tried again, at most five times.
     Errors: InvalidData with the report where it fails; as of `pack`, and of `observe_program`.
     """
-    teller = reporter
     with store.writing():
-        for number in range(1, ROUND_LIMIT + 1):
-            packed = make(recipe, store, reference, teller)
-            verdicts = [verify_packed(recipe, packed, command, store) for command in commands]
-            for verdict in verdicts:
-                tell(verdict, reporter)
-            failed = [verdict for verdict in verdicts if not verdict.passed]
-            if not failed:
-                store.tag(packed.reference, packed.image.digest)
-                return packed
-            more = _additions(failed, recipe.observations) if fixes and number < ROUND_LIMIT else ()
-            if not more:
-                raise _failed(packed, failed)
-            recipe = recipe._replace(observations=(*recipe.observations, *more))
-            teller = SILENT
-    raise _failed(packed, failed)
+        packed = verified(
+            lambda seen, teller: make(recipe._replace(observations=seen), store, reference, teller),
+            lambda packed, command: verify_packed(recipe, packed, command, store),
+            commands,
+            recipe.observations,
+            fixes,
+            reporter,
+        )
+        store.tag(packed.reference, packed.image.digest)
+    return packed
+
+
+def verified(
+    make: Callable[[tuple[Observation, ...], Reporter], M],
+    judge: Callable[[M, str], "Verdict"],
+    commands: Sequence[str],
+    observations: tuple[Observation, ...],
+    fixes: bool,
+    reporter: Reporter,
+) -> M:
+    """An image that `make` makes of observations and that `judge` passes for every command; `fixes`: what was lacking is added as
+    observed, and all is tried again, at most five times. Errors: InvalidData with the report where it fails."""
+    teller = reporter
+    for left in reversed(range(ROUND_LIMIT)):
+        image = make(observations, teller)
+        verdicts = [judge(image, command) for command in commands]
+        for verdict in verdicts:
+            tell(verdict, reporter)
+        failed = [verdict for verdict in verdicts if not verdict.passed]
+        if not failed:
+            return image
+        more = _additions(failed, observations) if fixes and left else ()
+        if not more:
+            raise _failed(image, failed)
+        observations = (*observations, *more)
+        teller = SILENT
+    raise InternalError("a verification that ended without a verdict")
 
 
 def verify_packed(recipe: Recipe, packed: Packed, command: str, store: LocalStore) -> Verdict:
@@ -144,9 +179,7 @@ def verify_image(
     root, tree = image_tree(store, store.image(fat)), image_tree(store, store.image(thin))
     outside = _captured(lambda streams: observe_image(store, fat, command, entry, reporter, streams))
     inside = _captured(lambda streams: observe_image(store, thin, command, entry, reporter, streams))
-    verdict = compare(command, outside, inside, _Original(root, entry, is_machine=False), tree)
-    tell(verdict, reporter)
-    return verdict
+    return compare(command, outside, inside, _Original(root, entry, is_machine=False), tree)
 
 
 def compare(command: str, outside: Outcome, inside: Outcome, original: _Original, image: Root) -> Verdict:
@@ -329,8 +362,7 @@ def _additions(failed: Sequence[Verdict], known: Sequence[Observation]) -> tuple
     return tuple(more)
 
 
-def _failed(packed: Packed, failed: Sequence[Verdict]) -> InvalidData:
+def _failed(image: Named, failed: Sequence[Verdict]) -> InvalidData:
     text = "\n".join(report(verdict) for verdict in failed)
-    digest = packed.image.digest
-    hint = f"the image has no name; `jettison run {digest}` starts it, `--fix` adds what it lacks"
-    return InvalidData(f"the packed `{packed.reference.familiar}` does not work as the original does\n{text}", hint)
+    hint = f"the image has no name; `jettison run {image.image.digest}` starts it, `--fix` adds what it lacks"
+    return InvalidData(f"the image `{image.reference.familiar}` does not work as the original does\n{text}", hint)
