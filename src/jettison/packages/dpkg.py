@@ -31,12 +31,12 @@ class Dpkg:
         return list(self._records.values())
 
     def files(self, owner: Owner) -> list[str]:
-        return [self._real_names.of(path) for path in self._list(owner).split("\n") if _is_path(path)]
+        return [self._real_names.of(path) for path in self._list(owner).split("\n") if is_path(path)]
 
     def owners(self, wanted: Collection[str] | None = None) -> dict[str, Owner]:
         if wanted is None:
             named = self._index.items()
-            return {self._real_names.of(path): owner for path, owner in reversed(named) if _is_path(path)}
+            return {self._real_names.of(path): owner for path, owner in reversed(named) if is_path(path)}
         found = {path: self._owner(path) for path in wanted}
         return {path: owner for path, owner in found.items() if owner is not None}
 
@@ -143,8 +143,9 @@ def _record(paragraph: str) -> Record | None:
     return Record(owner, tuple(depends), tuple(_NAME.findall(fields.get("Provides", ""))), tuple(conffiles))
 
 
-def _is_path(line: str) -> bool:
-    return line.startswith("/") and line != "/."
+def is_path(line: str) -> bool:
+    """Whether a line of a list is a path of the package's own: /lib is a folder of everybody's, also where it is a link."""
+    return line.startswith("/") and line != "/." and line not in _MERGED
 
 
 def read(root: Root, path: str) -> str:

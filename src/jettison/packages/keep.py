@@ -31,7 +31,7 @@ def _dpkg(root: Root, kept: frozenset[str]) -> Iterator[tuple[str, Node]]:
         name = dpkg.info_name(record.owner, names)
         lines = dpkg.read(root, f"{dpkg.FOLDER}/info/{name}.list").split("\n") if name else []
         present = [line for line in lines if line.startswith("/") and (line == "/." or real_names.of(line) in kept)]
-        if any(_is_file(root, real_names.of(line)) for line in present if line != "/."):
+        if any(_is_file(root, real_names.of(line)) for line in filter(dpkg.is_path, present)):
             shown.append(paragraph)
             yield f"{dpkg.FOLDER}/info/{name}.list", _file("".join(f"{line}\n" for line in present))
             sums = _sums(root, f"{dpkg.FOLDER}/info/{name}.md5sums", kept, real_names)
