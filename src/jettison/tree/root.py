@@ -14,6 +14,8 @@ from jettison.tree.node import HostFile, Kind, Node
 
 _LINK_LIMIT = 40  # path_resolution(7)
 
+_KERNELS = ("/proc/", "/sys/")
+
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
@@ -102,7 +104,8 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
 class DirectoryRoot:
     """A folder of this machine as a Root; `/` is the machine itself.
 
-    Facts are kept from the first look on: a Root is one state of a filesystem.
+    Facts are kept from the first look on: a Root is one state of a filesystem. What the kernel shows below /proc and /sys is not
+    there: it is of this moment, and of no application.
     """
 
     def __init__(self, base: str = "/") -> None:
@@ -113,7 +116,8 @@ class DirectoryRoot:
 
     def lstat(self, path: str) -> Node | None:
         if path not in self._nodes:
-            self._nodes[path] = node_of(self.base + path)
+            is_kernels = not self.base and path.startswith(_KERNELS)
+            self._nodes[path] = None if is_kernels else node_of(self.base + path)
         return self._nodes[path]
 
     def listdir(self, path: str) -> list[str]:
