@@ -62,8 +62,7 @@ git -c user.name=a -c user.email=a@b commit --quiet --all -m second
 git push --quiet origin HEAD:main
 git ls-remote origin | wc -l
 git log --format=%s origin/main
-$SSH git@127.0.0.1 2>&1
-true
+$SSH git@127.0.0.1 2>&1 || true
 """,
 }
 SSH_OPTIONS = "-F /dev/null -p 18022 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
@@ -76,13 +75,13 @@ READY = {
 }
 # `jettison run` gives nobody a capability, so what becomes another user under docker is that user from the start.
 UNPRIVILEGED = {
-    "nginx": ["-u", "www-data", "--tmpfs", "/var/lib/nginx", "--tmpfs", "/run", "--tmpfs", "/var/log/nginx"],
+    "nginx": ["-u", "www-data", *(f"--tmpfs={folder}:mode=1777" for folder in ("/var/lib/nginx", "/run", "/var/log/nginx"))],
     "postgres": ["-u", "postgres"],
     "git": ["-u", "git"],
 }
 LARGEST_RATIO = 0.5
 LARGEST_MEAN = 0.3
-_WAIT_S = 60
+_WAIT_S = 20
 
 
 class Result(NamedTuple):
