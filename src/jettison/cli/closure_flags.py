@@ -1,8 +1,9 @@
-"""The flags of every verb that computes a closure."""
+"""The flags of the verbs that compute a closure, and make an image of it."""
 
 from jettison.cli.flags import Flag, Values
 from jettison.closure.choices import CHARSETS, LEVELS, Charsets, Choices, Level
 from jettison.errors import UsageError
+from jettison.image.layers import COMPRESSIONS, Compression
 
 CLOSURE_FLAGS = (
     Flag("level", "what comes along: minimal what is certain, balanced (default) what is likely, safe every hint", "LEVEL"),
@@ -39,3 +40,12 @@ def _charsets(text: str) -> Charsets:
         if text == name:
             return name
     raise UsageError(f"`--charsets {text}`: expected {', '.join(CHARSETS)}")
+
+
+def compression(values: Values) -> Compression:
+    """What `--compression` says. Errors: UsageError."""
+    text = values.text("compression", "gzip")
+    for name in COMPRESSIONS:
+        if text == name:
+            return name
+    raise UsageError(f"`--compression {text}`: expected {', '.join(COMPRESSIONS)}")

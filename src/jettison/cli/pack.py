@@ -3,12 +3,11 @@
 import json
 import sys
 
-from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
+from jettison.cli.closure_flags import CLOSURE_FLAGS, choices, compression
 from jettison.cli.flags import Command, Flag, Values
 from jettison.cli.observe_flags import OBSERVE_FLAGS, verification
 from jettison.cli.terminal import Terminal, reporter, size
 from jettison.errors import UsageError
-from jettison.image.layers import COMPRESSIONS, Compression
 from jettison.image.store import open_store
 from jettison.oci.config import Pairs
 from jettison.oci.reference import Reference
@@ -103,7 +102,7 @@ def _recipe(values: Values, rest: list[str]) -> Recipe:
         values.text("workdir"),
         tuple(map(_port, values.texts("expose"))),
         _pairs(values, "label"),
-        _compression(values.text("compression", "gzip")),
+        compression(values),
         values.on("bare"),
         choices(values),
     )
@@ -126,13 +125,6 @@ def _port(text: str) -> str:
     if not is_number or protocol not in ("tcp", "udp", "sctp"):
         raise UsageError(f"`--expose {text}`: expected a port like 8080 or 53/udp")
     return f"{int(number)}/{protocol}"
-
-
-def _compression(text: str) -> Compression:
-    for name in COMPRESSIONS:
-        if text == name:
-            return name
-    raise UsageError(f"`--compression {text}`: expected {', '.join(COMPRESSIONS)}")
 
 
 def _summary(packed: Packed) -> str:

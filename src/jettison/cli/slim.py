@@ -3,13 +3,12 @@
 import json
 import sys
 
-from jettison.cli.closure_flags import CLOSURE_FLAGS, choices
+from jettison.cli.closure_flags import CLOSURE_FLAGS, choices, compression
 from jettison.cli.flags import Command, Flag, Values
 from jettison.cli.observe_flags import OBSERVE_FLAGS, verification
 from jettison.cli.slim_report import as_json, removed_packages, report, weight_bytes
 from jettison.cli.terminal import Terminal, reporter, size
 from jettison.errors import UsageError
-from jettison.image.layers import COMPRESSIONS, Compression
 from jettison.image.store import open_store
 from jettison.oci.reference import Reference
 from jettison.verbs.slim import Slimmed, Thinning, slim
@@ -86,15 +85,8 @@ def _thinning(values: Values) -> Thinning:
         tuple(values.texts("exclude")),
         tuple(values.texts("allow-setuid")),
         choices=choices(values),
-        compression=_compression(values.text("compression", "gzip")),
+        compression=compression(values),
     )
-
-
-def _compression(text: str) -> Compression:
-    for name in COMPRESSIONS:
-        if text == name:
-            return name
-    raise UsageError(f"`--compression {text}`: expected {', '.join(COMPRESSIONS)}")
 
 
 def _summary(slimmed: Slimmed) -> str:
