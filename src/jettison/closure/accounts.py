@@ -24,7 +24,12 @@ def databases(root: Root, names: Sequence[str]) -> dict[str, Node]:
 
 def users(root: Root, names: Sequence[str]) -> list[list[str]]:
     """The Root's lines of these users, as the seven fields of passwd(5)."""
-    return [row for row in _rows(_text(root, "/etc/passwd")) if len(row) == 7 and row[0] in names]
+    return [row for row in everybody(root) if row[0] in names]
+
+
+def everybody(root: Root) -> list[list[str]]:
+    """The Root's lines of all users, as the seven fields of passwd(5)."""
+    return [row for row in _rows(_text(root, "/etc/passwd")) if len(row) == 7]
 
 
 def system_users(root: Root) -> list[str]:

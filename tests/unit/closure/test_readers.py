@@ -42,3 +42,12 @@ def test_a_shell_that_is_not_there_is_not_brought() -> None:
     passwd = made_file(b"root:x:0:0:root:/root:/usr/sbin/nologin\n")
 
     assert list(login_shell.needs(subject({"/etc/passwd": passwd}), REASON)) == []
+
+
+def test_another_images_users_bring_their_shells() -> None:
+    """But for those who may not log in."""
+    lines = ["root:x:0:0:root:/root:/bin/sh", "git:x:9:9::/srv:/usr/bin/git-shell", "www:x:3:3::/:/usr/sbin/nologin"]
+    files = dict.fromkeys(("/bin/sh", "/usr/bin/git-shell", "/usr/sbin/nologin"), made_file(b""))
+    found = login_shell.needs(subject({"/etc/passwd": made_file("\n".join(lines).encode()), **files}), REASON)
+
+    assert [item.path for item in found if isinstance(item, Need)] == ["/bin/sh", "/usr/bin/git-shell"]
