@@ -56,8 +56,12 @@ class Language(NamedTuple):
 
 
 def needs(subject: Subject, language: str) -> Iterator[Finding]:
-    """What a script in one of these languages needs, each file with the statement that names it."""
-    yield from _Walk(subject, LANGUAGES[language], language).needs()
+    """What a script in one of these languages needs, each file with the statement that names it.
+
+    What a walk before this one has read is not read again: thousands of modules name each other.
+    """
+    if subject.setting.is_new(f"{language} {subject.path}"):
+        yield from _Walk(subject, LANGUAGES[language], language).needs()
 
 
 def folders(root: Root, language: str) -> list[str]:
@@ -82,14 +86,10 @@ class _Walk:
         self._read: set[str] = set()
 
     def needs(self) -> Iterator[Finding]:
-        """What the files need that no walk before this one has read: thousands of modules name each other."""
         while self._todo and len(self._read) < _FILES_LIMIT:
             path = self._todo.popleft()
-            if path in self._read or not self._subject.setting.is_new(f"{self._name} {path}"):
-                continue
             self._read.add(path)
-            text = script_text.read(self._root, path)
-            yield from self._file(path, text)
+            yield from self._file(path, script_text.read(self._root, path))
 
     def _file(self, path: str, text: str) -> Iterator[Need]:
         if self._name == "perl":
@@ -110,7 +110,8 @@ class _Walk:
                 yield from script_text.own_files(self._root, kin, name, path)
 
     def _follow(self, path: str, confidence: Confidence) -> None:
-        if not path.endswith(".so") and path not in self._read and self._subject.setting.choices.admits(confidence):
+        setting = self._subject.setting
+        if not path.endswith(".so") and setting.choices.admits(confidence) and setting.is_new(f"{self._name} {path}"):
             self._todo.append(path)
 
     def _find(self, name: str, by: str) -> Iterator[str]:
