@@ -11,6 +11,7 @@ env: .venv/made
 
 compile: env  # so that a start does not compile, also where PYTHONDONTWRITEBYTECODE is set
 	@$(BIN)/python -m compileall -q src
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c "from jettison.closure.rules import rules; rules()"
 
 demo: compile
 	demo/run.sh $(BIN)/jettison

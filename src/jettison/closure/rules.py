@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from jettison.closure.bytecode import kept_or_made
 from jettison.closure.choices import LEVELS, Level
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.place import matches_any
@@ -130,9 +131,13 @@ def rules(own: tuple[str, ...] = ()) -> tuple[Rule, ...]:
 
     Errors: NotFound, InvalidData for a file of the user's.
     """
+    found = kept_or_made(sorted(_shipped()), lambda: [tuple(rule) for file in sorted(_shipped()) for rule in _read(file)])
+    return (*(Rule(*fields) for fields in found), *(rule for file in own for rule in _read(file)))
+
+
+def _shipped() -> list[str]:
     folder = os.path.join(os.path.dirname(__file__), "rules")
-    files = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".toml")]
-    return tuple(rule for file in (*files, *own) for rule in _read(file))
+    return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".toml")]
 
 
 def parse(name: str, value: dict[str, Any]) -> Rule:
