@@ -12,13 +12,18 @@ from contextlib import suppress
 from typing import Any
 
 
-def kept_or_made(files: Sequence[str], make: Callable[[], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
-    """What `make` gives of these files, which is made of plain values; what was kept of them counts while none has changed.
+def kept_or_made(
+    files: Sequence[str], fields: tuple[str, ...], make: Callable[[], list[tuple[Any, ...]]]
+) -> list[tuple[Any, ...]]:
+    """What `make` gives of these files, which is made of plain values; what was kept of them counts while none has changed, and
+    the values still have these `fields`.
 
     What is kept is trusted as bytecode is: who may write it may write our modules. Python's own settings hold for it.
     """
+    if sys.implementation.cache_tag is None:  # a Python that keeps no bytecode
+        return make()
     path = importlib.util.cache_from_source(os.path.join(os.path.dirname(files[0]), "all.py")) + ".kept"
-    stamp = [(os.path.basename(file), status.st_size, status.st_mtime_ns) for file in files for status in [os.stat(file)]]
+    stamp = fields, [(os.path.basename(file), status.st_size, status.st_mtime_ns) for file in files for status in [os.stat(file)]]
     with suppress(OSError, ValueError, EOFError, TypeError):
         with open(path, "rb") as stream:
             known, value = marshal.load(stream)

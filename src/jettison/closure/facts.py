@@ -91,7 +91,7 @@ class Facts:
 
     def _mentions(self, root: Root, path: str, texts: tuple[str, ...]) -> list[str]:
         data = self.data(root, path)
-        return [text for text in texts if text.encode() in data]
+        return [text for text in texts if text.encode("utf-8", "surrogateescape") in data]
 
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):

@@ -21,6 +21,7 @@ from jettison.errors import InvalidData, NotFound
 from jettison.tree.node import made_dir, made_symlink
 from jettison.tree.root import Root, normalise, resolve
 
+_SET = re.compile(r"\[.*?\]")  # of a pattern
 _FOUND_LIMIT = 100_000
 _WILD = re.compile(r"\[.*?\]|[*?]")  # what a pattern of fnmatch(3) has besides itself
 _CONFIDENCE: dict[Level, Confidence] = {"minimal": "certain", "balanced": "likely", "safe": "hint"}
@@ -91,15 +92,16 @@ class _Rules:
         ends = {pattern: _WILD.split(pattern)[-1] for pattern in patterns if not starts.get(pattern)}
         self._starts = tuple({text for text in starts.values() if text})
         self._ends = tuple({text for text in ends.values() if text})
-        self._others = [pattern for pattern, text in ends.items() if not text]
+        others = (_SET.sub("*", pattern) for pattern, text in ends.items() if not text)
+        self._middles = tuple({max(re.split(r"[*?]", pattern), key=len) for pattern in others})
         self.symbols = frozenset(symbol for rule in rules for symbol in rule.symbols)
         self.strings = tuple(sorted({text for rule in rules for text in rule.strings}))
         self.packages = frozenset(package for rule in rules for package in rule.packages)
 
     def may_name(self, path: str) -> bool:
-        """Whether a rule may have a pattern for the path: by how its name starts and it ends, without compiling the patterns."""
+        """Whether a rule may have a pattern for the path: by literal parts of it, without compiling the patterns."""
         name = path.rpartition("/")[2]
-        return name.startswith(self._starts) or path.endswith(self._ends) or matches_any(path, self._others)
+        return name.startswith(self._starts) or path.endswith(self._ends) or any(text in path for text in self._middles)
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
@@ -131,7 +133,9 @@ def rules(own: tuple[str, ...] = ()) -> tuple[Rule, ...]:
 
     Errors: NotFound, InvalidData for a file of the user's.
     """
-    found = kept_or_made(sorted(_shipped()), lambda: [tuple(rule) for file in sorted(_shipped()) for rule in _read(file)])
+    found = kept_or_made(
+        sorted(_shipped()), Rule._fields, lambda: [tuple(rule) for file in sorted(_shipped()) for rule in _read(file)]
+    )
     return (*(Rule(*fields) for fields in found), *(rule for file in own for rule in _read(file)))
 
 

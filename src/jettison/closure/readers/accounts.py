@@ -11,8 +11,7 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     """A name that is a function's too, as bind(2) is, says nothing; what a library names is for few of its programs."""
     if subject.is_loaded:
         return
-    data = subject.setting.facts.data(subject.root, subject.path)
-    functions = subject.setting.facts.imported_symbols(subject.root, subject.path)
-    for name in system_users(subject.root):
-        if name not in functions and b"\0" + name.encode("utf-8", "surrogateescape") + b"\0" in data:
-            yield Account(name, reason)
+    facts = subject.setting.facts
+    functions = facts.imported_symbols(subject.root, subject.path)
+    named = facts.mentioned(subject.root, subject.path, tuple(f"\0{name}\0" for name in system_users(subject.root)))
+    yield from (Account(name, reason) for name in sorted(text.strip("\0") for text in named) if name not in functions)
