@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import io
+import json
 import tarfile
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from jettison.closure.choices import Choices
 from jettison.closure.facts import Facts, Setting
@@ -87,6 +89,30 @@ def image(
         batch.put(result.raw_config)
         batch.put(result.raw_manifest)
     return result
+
+
+def archive(path: Path, layers: Iterable[bytes], config: Mapping[str, Any], architecture: str = "amd64") -> Path:
+    """A docker archive with the image fat:1 of these layers."""
+    blobs = list(layers)
+    document = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(_plain(blob)).hexdigest()}" for blob in blobs]},
+    }
+    names = [f"{number}/layer.tar" for number in range(len(blobs))]
+    files = {"config.json": json.dumps(document).encode(), **dict(zip(names, blobs, strict=True))}
+    files["manifest.json"] = json.dumps([{"Config": "config.json", "RepoTags": ["fat:1"], "Layers": names}]).encode()
+    with tarfile.open(path, "w") as writer:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            writer.addfile(info, io.BytesIO(data))
+    return path
+
+
+def _plain(blob: bytes) -> bytes:
+    return gzip.decompress(blob) if blob.startswith(b"\x1f\x8b") else blob
 
 
 class Notices:

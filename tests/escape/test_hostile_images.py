@@ -1,50 +1,21 @@
 """Slimming somebody's image: whatever is in it, the end comes soon, in little memory, with a result or a clear error."""
 
 import gzip
-import hashlib
-import io
-import json
 import struct
-import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import peers
-from making import Item, dirs, tar
+from making import Item, archive, dirs, tar
 from peers import Jettison
 
 MEMORY_BYTES = 2 << 30
 TIME_S = 100
 
 Layer = list[Item]
-
-
-def archive(folder: Path, layers: Iterable[bytes], config: Mapping[str, Any]) -> Path:
-    """A docker archive of these layers."""
-    blobs = list(layers)
-    document = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(_plain(blob)).hexdigest()}" for blob in blobs]},
-    }
-    names = [f"{number}/layer.tar" for number in range(len(blobs))]
-    files = {"config.json": json.dumps(document).encode(), **dict(zip(names, blobs, strict=True))}
-    files["manifest.json"] = json.dumps([{"Config": "config.json", "RepoTags": ["fat:1"], "Layers": names}]).encode()
-    path = folder / "fat.tar"
-    with tarfile.open(path, "w") as writer:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            writer.addfile(info, io.BytesIO(data))
-    return path
-
-
-def _plain(blob: bytes) -> bytes:
-    return gzip.decompress(blob) if blob.startswith(b"\x1f\x8b") else blob
 
 
 def slim(jettison: Jettison, image: Path, *flags: str) -> tuple[int, str]:
@@ -176,7 +147,7 @@ CASES = {
 def test_a_hostile_image_ends(case: str, jettison: Jettison, tmp_path: Path) -> None:
     """In time and memory; an error says what is wrong, and is never our own."""
     hostile = CASES[case]
-    image = archive(tmp_path, [tar(*hostile.layer())], hostile.config)
+    image = archive(tmp_path / "fat.tar", [tar(*hostile.layer())], hostile.config)
 
     status, said = slim(jettison, image)
 
@@ -189,7 +160,7 @@ def test_a_hostile_image_ends(case: str, jettison: Jettison, tmp_path: Path) -> 
 def test_a_sparse_gibibyte_is_no_database(jettison: Jettison, tmp_path: Path) -> None:
     """A file that takes no room in the archive takes none in memory."""
     layer = tar(*BASE, Item("file", "var/lib/dpkg/status", b"", pax={"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 30)}))
-    image = archive(tmp_path, [layer], {"Cmd": ["/app"]})
+    image = archive(tmp_path / "fat.tar", [layer], {"Cmd": ["/app"]})
 
     status, said = slim(jettison, image)
 
@@ -199,7 +170,7 @@ def test_a_sparse_gibibyte_is_no_database(jettison: Jettison, tmp_path: Path) ->
 def test_a_folder_of_a_million_files(jettison: Jettison, tmp_path: Path) -> None:
     """It is refused, or slimmed."""
     entries = b"".join(_entry(f"d/{number}") for number in range(1_000_000))
-    image = archive(tmp_path, [entries + tar(*BASE)], {"Cmd": ["/app"]})
+    image = archive(tmp_path / "fat.tar", [entries + tar(*BASE)], {"Cmd": ["/app"]})
 
     status, said = slim(jettison, image)
 
@@ -215,7 +186,7 @@ def test_many_layers_that_hide_each_other(jettison: Jettison, tmp_path: Path) ->
         gzip.compress(tar(*dirs("d"), file(f"d/{number}"), file(f"d/.wh.{number - 1}"), file("d/.wh..wh..opq")))
         for number in range(100)
     ]
-    image = archive(tmp_path, layers, {"Cmd": ["/app"], "WorkingDir": "/d"})
+    image = archive(tmp_path / "fat.tar", layers, {"Cmd": ["/app"], "WorkingDir": "/d"})
 
     status, said = slim(jettison, image)
 
@@ -227,7 +198,7 @@ def test_many_layers_that_hide_each_other(jettison: Jettison, tmp_path: Path) ->
 def test_nothing_is_left_behind(jettison: Jettison, tmp_path: Path) -> None:
     """Neither of an image that was refused, nor of the fat one that was slimmed."""
     fat = [*BASE, file("big", b"\1" * (1 << 20))]
-    image = archive(tmp_path, [gzip.compress(tar(*fat))], {"Cmd": ["/app"]})
+    image = archive(tmp_path / "fat.tar", [gzip.compress(tar(*fat))], {"Cmd": ["/app"]})
     broken = tmp_path / "broken.tar"
     broken.write_bytes(image.read_bytes()[:-2000])
 

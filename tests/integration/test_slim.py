@@ -1,0 +1,310 @@
+"""slim: the thin image of a fat one starts as the fat one did, has its users, folders and settings, and says what is gone."""
+
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import peers
+import programs
+from making import Item, archive, dirs, tar
+from peers import Docker, Jettison, OrdinaryUser, Peer
+
+LOADER = Path(os.path.realpath("/lib64/ld-linux-x86-64.so.2"))
+
+ENTRYPOINT = """\
+#!/bin/sh
+set -e
+[ -w /var/lib/app ]
+exec "$@"
+"""
+STATUS = """\
+Package: shell
+Status: install ok installed
+Version: 1
+Architecture: amd64
+
+Package: app
+Status: install ok installed
+Version: 2
+Architecture: amd64
+
+Package: docs
+Status: install ok installed
+Version: 3
+Architecture: all
+
+"""
+LISTS = {
+    "shell": "/.\n/bin\n/bin/sh\n/usr\n/usr/share\n/usr/share/man\n",
+    "app": "/.\n/usr\n/usr/bin\n/usr/bin/greet\n/usr/lib/libgreeting.so.1\n/etc\n/etc/app\n/var/lib/app\n/var/log/app\n",
+    "docs": "/.\n/usr\n/usr/share\n/usr/share/doc\n/usr/share/doc/book\n",
+}
+CONFIG: dict[str, Any] = {
+    "Entrypoint": ["/entrypoint.sh"],
+    "Cmd": ["greet"],
+    "User": "app",
+    "WorkingDir": "/srv/work",
+    "Env": ["PATH=/usr/bin:/bin", "COLOUR=blue"],
+    "Volumes": {"/data": {}},
+    "ExposedPorts": {"8080/tcp": {}},
+    "StopSignal": "SIGQUIT",
+    "Labels": {"a": "b"},
+    "Healthcheck": {"Test": ["CMD-SHELL", "check --all || exit 1"]},
+    "OfTomorrow": {"x": 1},
+}
+
+
+def file(name: str, text: str | bytes = "x", mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> Item:
+    return Item("file", name, text, mode, owner, mtime=1_600_000_000)
+
+
+def fat_layer(folder: Path) -> bytes:
+    """A small distribution: a shell, an application with a library of its own, users, settings, logs, documentation."""
+    program = programs.with_private_library(folder / "app")
+    libraries = [LOADER, LOADER.parent / "libc.so.6"]
+    return tar(
+        *dirs("bin", "etc", "etc/app", "lib64", "proc", "srv/work", "tmp", "usr/bin", "usr/lib", "usr/share/doc"),
+        Item("dir", "var/lib/app", mode=0o2770, owner=(1000, 1000)),
+        Item("dir", "var/log/app", owner=(1000, 4)),
+        Item("dir", "data", mode=0o1777, owner=(1000, 1000)),
+        Item("dir", "run/app", owner=(1000, 0)),
+        Item("symlink", "var/log/app/log", "/dev/stdout"),
+        file("bin/sh", Path(peers.require("busybox")).read_bytes(), 0o755),
+        *(file(str(library)[1:], library.read_bytes(), 0o755) for library in libraries),
+        Item("symlink", "lib64/ld-linux-x86-64.so.2", str(LOADER)),
+        file("usr/bin/greet", program.read_bytes(), 0o4755),
+        file("usr/lib/libgreeting.so.1", (folder / "app/lib/libgreeting.so.1").read_bytes()),
+        file("usr/bin/check", "#!/bin/sh\n", 0o755),
+        file("usr/bin/other", "#!/bin/sh\n", 0o755),
+        file("entrypoint.sh", ENTRYPOINT, 0o755),
+        file("etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/srv/work:/bin/sh\n"),
+        file("etc/group", "root:x:0:\napp:x:1000:\n"),
+        file("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
+        file("etc/app/own.conf", "colour = blue\n", 0o640, (0, 1000)),
+        file("data/seed", "1"),
+        file("srv/work/page", "2", owner=(1000, 1000)),
+        Item("char", "dev/sda", device=(8, 0)),
+        file("usr/share/doc/book", b"x" * 1_000_000),
+        *(file(f"var/lib/dpkg/info/{name}.list", text) for name, text in LISTS.items()),
+        file("var/lib/dpkg/info/app.md5sums", "0  usr/bin/greet\n1  usr/share/doc/gone\n"),
+        file("var/lib/dpkg/status", STATUS),
+    )
+
+
+@pytest.fixture
+def fat(tmp_path: Path) -> Path:
+    """The archive."""
+    return archive(tmp_path / "fat.tar", [fat_layer(tmp_path)], CONFIG)
+
+
+@pytest.fixture
+def thin(jettison: Jettison, fat: Path, tmp_path: Path, umoci: Peer) -> Path:
+    """The thin image's root, unpacked by umoci, which keeps owners as root."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    return unpacked(jettison, umoci, tmp_path)
+
+
+def unpacked(jettison: Jettison, umoci: Peer, folder: Path, *flags: str) -> Path:
+    jettison("save", "-q", "thin", "-o", str(folder / "layout"), "--format", "oci-dir")
+    umoci("unpack", *flags, "--image", f"{folder}/layout:thin:latest", str(folder / "bundle"))
+    return folder / "bundle/rootfs"
+
+
+def config_of(jettison: Jettison, name: str) -> Mapping[str, Any]:
+    """The configuration as it stands in the store."""
+    value = json.loads(jettison("inspect", name))
+    found: Mapping[str, Any] = value[0]["config"] if isinstance(value, list) else value["config"]
+    return found
+
+
+def test_it_starts_as_before(jettison: Jettison, fat: Path, docker: Docker, tmp_path: Path) -> None:
+    """In docker and here: by the entrypoint script, as the image's user, in its folder, with its environment."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    jettison("save", "-q", "thin", "-o", str(tmp_path / "thin.tar"))
+    docker("load", "-q", "-i", str(tmp_path / "thin.tar"))
+    shell = ["sh", "-c", "id -u; pwd; echo $COLOUR; cat /etc/app/own.conf page /data/seed"]
+
+    assert docker("run", "--rm", "--network", "none", "thin:latest") == "hello from a library\n"
+    assert jettison("run", "thin") == "hello from a library\n"
+    assert docker("run", "--rm", "--network", "none", "thin:latest", *shell) == "1000\n/srv/work\nblue\ncolour = blue\n21"
+
+
+def test_users_owners_and_modes_are_kept(thin: Path, root: None) -> None:
+    """Of files, of folders that are empty, and of links; only set-user-id bits are lost."""
+    found = {}
+    for name in ("var/lib/app", "var/log/app", "data", "run/app", "etc/app/own.conf", "srv/work/page", "usr/bin/greet"):
+        info = (thin / name).lstat()
+        found[name] = (oct(info.st_mode & 0o7777), info.st_uid, info.st_gid)
+
+    assert found == {
+        "var/lib/app": ("0o2770", 1000, 1000),
+        "var/log/app": ("0o755", 1000, 4),
+        "data": ("0o1777", 1000, 1000),
+        "run/app": ("0o755", 1000, 0),
+        "etc/app/own.conf": ("0o640", 0, 1000),
+        "srv/work/page": ("0o644", 1000, 1000),
+        "usr/bin/greet": ("0o755", 0, 0),
+    }
+    assert os.readlink(thin / "var/log/app/log") == "/dev/stdout"
+    assert (thin / "usr/bin/greet").stat().st_mtime == 1_600_000_000
+
+
+def test_what_nobody_needs_is_gone(thin: Path, root: None) -> None:
+    """Programs that nothing starts, documentation, devices; the health check's program stays."""
+    gone = [name for name in ("usr/bin/other", "usr/share/doc/book", "dev/sda") if (thin / name).exists()]
+
+    assert gone == []
+    assert (thin / "usr/bin/check").exists()
+
+
+def test_the_package_database_is_of_what_is_there(thin: Path, root: None, require: Callable[[str], str]) -> None:
+    """dpkg-query sees the packages whose files are there, with these files."""
+    query = [require("dpkg-query"), f"--admindir={thin}/var/lib/dpkg"]
+    listed = peers.call([*query, "--show", "--showformat", "${Package} ${Version}\\n"]).stdout
+    files = peers.call([*query, "--listfiles", "app"]).stdout.split()
+
+    assert listed == "app 2\nshell 1\n"
+    assert [name for name in files if not (thin / name[1:]).exists()] == []
+    assert "/usr/bin/greet" in files
+    assert (thin / "var/lib/dpkg/info/app.md5sums").read_text() == "0  usr/bin/greet\n"
+
+
+def test_the_configuration_is_kept(jettison: Jettison, fat: Path, tmp_path: Path) -> None:
+    """All of it, also what we do not know."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    jettison("save", "-q", "thin", "-o", str(tmp_path / "thin.tar"))
+    with tarfile.open(tmp_path / "thin.tar") as reader:
+        manifest = json.load(reader.extractfile("manifest.json") or fat.open("rb"))
+        config = json.load(reader.extractfile(manifest[0]["Config"]) or fat.open("rb"))
+
+    kept = {key: value for key, value in config["config"].items() if key != "Env"}
+    assert kept == {key: value for key, value in CONFIG.items() if key != "Env"}
+    assert config["config"]["Env"][:2] == CONFIG["Env"]
+    assert config["history"][-1]["created_by"].startswith("jettison slim sha256:")
+
+
+def test_setuid_is_kept_where_it_is_allowed(jettison: Jettison, fat: Path, umoci: Peer, tmp_path: Path, root: None) -> None:
+    """And who did not allow it is told."""
+    said = jettison.call("slim", str(fat), "-t", "thin").stderr
+    jettison("slim", "-q", str(fat), "-t", "thin", "--allow-setuid", "/usr/bin/greet")
+
+    assert "`/usr/bin/greet` lost its set-user-id bits" in said
+    assert (unpacked(jettison, umoci, tmp_path) / "usr/bin/greet").stat().st_mode & 0o7777 == 0o4755
+
+
+def test_a_report_says_what_is_gone_and_why(jettison: Jettison, fat: Path, tmp_path: Path) -> None:
+    """The same twice; every path of the fat image is in it once."""
+    reports = []
+    for name in ("one", "two"):
+        said = jettison.call("slim", str(fat), "-t", "thin", "--report", str(tmp_path / name)).stderr
+        reports.append((tmp_path / name).read_text())
+    report = json.loads(reports[0])
+
+    assert reports[0] == reports[1]
+    assert report["version"] == 1
+    removed = {item["path"]: item for item in report["removed"]}
+    kept = {item["path"]: item for item in report["kept"]}
+    assert (removed["/usr/share/doc/book"]["size"], removed["/usr/share/doc/book"]["package"]) == (1_000_000, "docs 3")
+    assert kept["/usr/lib/libgreeting.so.1"]["why"][0]["kind"] == "needed"
+    assert (report["ports"], report["volumes"], report["setuidDropped"]) == (["8080/tcp"], ["/data"], ["/usr/bin/greet"])
+    assert not removed.keys() & kept.keys()
+    assert "docs 3 1 MB" in said
+    assert "(from " in said
+
+
+def test_why_not_is_known_without_the_fat_image(jettison: Jettison, fat: Path) -> None:
+    """The thin image remembers what was there, whose it was, and that nothing needed it; also after it was sent elsewhere."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    jettison("save", "-q", "thin", "-o", str(fat))
+    shutil.rmtree(jettison.store)
+    jettison("load", "-q", "-i", str(fat))
+
+    said = jettison("why", "--not", "thin", "/usr/share/doc/book")
+
+    assert said.splitlines()[:2] == [
+        "/usr/share/doc/book was removed: nothing needed it",
+        "  it belongs to the package docs 3",
+    ]
+
+
+def test_every_kept_path_has_its_chain(jettison: Jettison, fat: Path, tmp_path: Path) -> None:
+    """Back to what the image starts."""
+    jettison("slim", "-q", str(fat), "-t", "thin", "--report", str(tmp_path / "report"))
+    kept = [item["path"] for item in json.loads((tmp_path / "report").read_text())["kept"]]
+
+    unexplained = [path for path in kept if "entry: " not in jettison("why", "thin", path)]
+
+    assert unexplained == []
+
+
+def test_a_name_in_the_store_gives_the_same(jettison: Jettison, skopeo: Peer, tmp_path: Path) -> None:
+    """As the archive, the archive compressed, and an OCI folder; nothing of the fat image is unpacked."""
+    config = {key: value for key, value in CONFIG.items() if key != "Healthcheck"}  # docker's own: OCI images have none
+    fat = archive(tmp_path / "fat.tar", [fat_layer(tmp_path)], config)
+    jettison("load", "-q", "-i", str(fat))
+    peers.call(["gzip", "--keep", str(fat)])
+    skopeo("copy", "-q", f"docker-archive:{fat}", f"oci:{tmp_path}/folder:1")
+
+    configs = []
+    for target in ("fat:1", str(fat), f"{fat}.gz", str(tmp_path / "folder")):
+        value = json.loads(jettison("slim", target, "-t", "thin", "--json", "-q"))
+        configs.append((value["files"], value["bytes"], value["shippedBytes"]))
+
+    assert len(set(configs)) == 1
+    assert not list((jettison.store / "layers").iterdir())
+    assert not list((jettison.store / "tmp").iterdir())
+
+
+def test_weigh_says_what_slim_leaves(jettison: Jettison, fat: Path) -> None:
+    """Net is what slim keeps, but for the database, of which slim keeps a part."""
+    value = json.loads(jettison("slim", "-q", str(fat), "-t", "thin", "--json"))
+    weights = json.loads(jettison("weigh", "--json", str(fat)))
+
+    assert abs(weights["total"]["netBytes"] - value["bytes"]) < 2000
+    assert weights["heaviestTare"][0]["name"] == "docs 3"
+
+
+def test_an_ordinary_user_slims(rootless: Jettison, ordinary_user: OrdinaryUser, tmp_path: Path) -> None:
+    """Without root, and with the same digest: owners come from the archive, not from files."""
+    image = archive(ordinary_user.home / "fat.tar", [fat_layer(tmp_path)], CONFIG)
+    ordinary_user.give(image)
+
+    value = json.loads(rootless("slim", "-q", str(image), "-t", "thin", "--json"))
+    again = json.loads(Jettison(tmp_path / "other")("slim", "-q", str(image), "-t", "thin", "--json"))
+
+    assert value["digest"] == again["digest"]
+    assert rootless("run", "--entrypoint", "greet", "thin") == "hello from a library\n"
+
+
+def test_an_image_of_another_architecture_is_slimmed(
+    jettison: Jettison, umoci: Peer, require: Callable[[str], str], root: None, tmp_path: Path
+) -> None:
+    """Nothing is executed: an arm64 Debian that was only unpacked gives its perl, for arm64."""
+    done = peers.call(
+        [require("debootstrap"), "--arch=arm64", "--foreign", "--variant=minbase", "bookworm", str(tmp_path / "root")]
+    )
+    if done.returncode != 0:
+        peers.lacking(f"debootstrap cannot fetch arm64's packages: {done.stdout[-300:]}")
+    peers.call(["tar", "-C", str(tmp_path / "root"), "-cf", str(tmp_path / "layer.tar"), "."])
+    layer = (tmp_path / "layer.tar").read_bytes()
+    command = ["perl", "-MPOSIX=floor", "-e", "print floor(42.5)"]
+    image = archive(tmp_path / "fat.tar", [layer], {"Cmd": command}, architecture="arm64")
+
+    value = json.loads(jettison("slim", "-q", str(image), "-t", "thin", "--json"))
+    thin = unpacked(jettison, umoci, tmp_path)
+
+    assert value["platform"].startswith("linux/arm64")
+    assert value["bytes"] < value["from"]["bytes"] / 4
+    programs_of_it = [path for path in thin.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    assert len(programs_of_it) > 5
+    said = peers.call([require("readelf"), "-h", *map(str, programs_of_it)]).stdout
+    assert said.count("AArch64") == len(programs_of_it)
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if emulator:
+        assert peers.call([emulator, "-L", str(thin), f"{thin}/usr/bin/perl", *command[1:]]).stdout == "42"
