@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jettison.closure.elf_file import MAGIC
 from jettison.closure.facts import Finder, Finding, Subject
+from jettison.closure.place import is_system
 from jettison.closure.why import Confidence, Make, Missing, Need, Reason
 from jettison.errors import InvalidData
 from jettison.tree.node import made_symlink
@@ -89,7 +90,7 @@ def string_needs(subject: Subject) -> Iterable[Finding]:
 
 def package_needs(subject: Subject) -> Iterable[Need]:
     """What a program's own package brings for it."""
-    if not _is_started(subject) or subject.setting.packages.owner(subject.path) is None:
+    if not (is_system(subject.path) and _is_started(subject)) or subject.setting.packages.owner(subject.path) is None:
         return ()
     from jettison.closure import own_package
 

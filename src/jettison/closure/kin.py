@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jettison.closure.place import within
+from jettison.closure.place import is_system, within
 from jettison.closure.strings import is_for_people
 from jettison.packages.package import Package, Packages
 from jettison.tree.node import Node
@@ -15,7 +15,7 @@ class Kin:
     def __init__(self, root: Root, packages: Packages, path: str) -> None:
         self._root = root
         self._packages = packages
-        self.own = packages.owner(path)
+        self.own = packages.owner(path) if is_system(path) else None  # no package has what lies elsewhere
         self._members = (self.own, *packages.dependencies(self.own)) if self.own else ()
 
     def shipper(self, path: str) -> Package | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from jettison.closure.bytecode import kept_or_made
 from jettison.closure.choices import LEVELS, Level
 from jettison.closure.facts import Finding, Subject
-from jettison.closure.place import matches_any
+from jettison.closure.place import is_system, matches_any
 from jettison.closure.why import Account, Confidence, Expected, Make, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InvalidData, NotFound
 from jettison.tree.node import made_dir, made_symlink
@@ -227,7 +227,7 @@ def _evidence(subject: Subject, known: _Rules) -> tuple[frozenset[str], frozense
 
 def _package(subject: Subject) -> str:
     """The package of a program; empty for what a program loads, and for what no package owns."""
-    if subject.is_loaded or not subject.head.startswith((b"\x7fELF", b"#!")):
+    if subject.is_loaded or not is_system(subject.path) or not subject.head.startswith((b"\x7fELF", b"#!")):
         return ""
     owner = subject.setting.packages.owner(subject.path)
     return owner.name if owner else ""
