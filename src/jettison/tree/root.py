@@ -71,6 +71,9 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
 
     Errors: InvalidData for more than 40 links.
     """
+    known = _in_tree(root.nodes, path, follow_last) if isinstance(root, Tree) else None
+    if known is not None:
+        return known
     todo = [part for part in reversed(path.split("/")) if part]
     done = ""
     links: list[str] = []
@@ -99,6 +102,16 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
                 return Resolved(normalise("/".join([done, *reversed(todo)])), None, tuple(links), tuple(left))
     final = done or "/"
     return Resolved(final, root.lstat(final), tuple(links), tuple(left))
+
+
+def _in_tree(nodes: Mapping[str, Node], path: str, follow_last: bool) -> Resolved | None:
+    """Where a path leads that a tree knows by this name, or whose folder it knows; None where it has to be followed."""
+    node = nodes.get(path)
+    if node is not None:
+        return None if node.kind == "symlink" and follow_last else Resolved(path, node, ())
+    folder, _, name = path.rpartition("/")
+    above = nodes.get(folder)
+    return Resolved(path, None, ()) if above is not None and above.kind == "dir" and name not in ("", ".", "..") else None
 
 
 class DirectoryRoot:
