@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from jettison.closure import script_text
 from jettison.closure.facts import Finding, Subject
@@ -17,6 +18,7 @@ from jettison.tree.root import Root, normalise
 
 _Wanted = tuple[str, Confidence]
 
+_FOLDERS: "WeakKeyDictionary[Root, dict[str, list[str]]]" = WeakKeyDictionary()  # a Root is one state of a filesystem
 _FILES_LIMIT = 5000
 _NAMES_LIMIT = 5000
 
@@ -66,9 +68,11 @@ def needs(subject: Subject, language: str) -> Iterator[Finding]:
 
 def folders(root: Root, language: str) -> list[str]:
     """Where the interpreters of a language look for modules, as far as it is there."""
-    return [
-        path for pattern in LANGUAGES[language].folders for path in sorted(glob(root, pattern)) if root.listdir(_real(root, path))
-    ]
+    known = _FOLDERS.setdefault(root, {})
+    if language not in known:
+        paths = [path for pattern in LANGUAGES[language].folders for path in sorted(glob(root, pattern))]
+        known[language] = [path for path in paths if root.listdir(_real(root, path))]
+    return list(known[language])
 
 
 class _Walk:
