@@ -26,7 +26,6 @@ PROOFS = {
 PROVEN_BY_CORPUS = {
     "accounts": "haproxy",
     "apache": "apache2",
-    "asciidoctor": "asciidoctor",
     "aspell": "aspell",
     "autoconf": "autoconf",
     "autoconf-modules": "autoconf",
@@ -37,7 +36,6 @@ PROVEN_BY_CORPUS = {
     "dpkg-deb": "dpkg-deb",
     "emacs": "emacs",
     "enscript": "a2ps",
-    "exiftool": "exiftool",
     "fontconfig": "fontconfig",
     "fortune": "cowsay",
     "gawk": "gawk",
@@ -87,7 +85,6 @@ PROVEN_BY_CORPUS = {
     "python-mimetypes": "python3",
     "qalculate": "calculators",
     "r": "r",
-    "rake": "rake",
     "rpc": "getent",
     "rsync": "rsync-ssh",
     "ruby": "ruby",

@@ -21,6 +21,7 @@ _Wanted = tuple[str, Confidence]
 _FOLDERS: "WeakKeyDictionary[Root, dict[str, list[str]]]" = WeakKeyDictionary()  # a Root is one state of a filesystem
 _FILES_LIMIT = 5000
 _NAMES_LIMIT = 5000
+_COMMANDS_LIMIT = 200
 
 # `Foo::Bar` is asked for by a statement, or named anywhere as a class; "Foo::$name" asks for all that lie there.
 _PERL_STATEMENT = re.compile(r"(?:^|[\s;{}(\"'])(?:use|require|no)\s{1,20}([A-Za-z_]\w*(?:::\w+)*)", re.MULTILINE)
@@ -30,11 +31,26 @@ _PERL_PREFIX = re.compile(r"[\"']([A-Za-z_]\w*(?:::\w+)*)::(?:\$|[\"'])")
 _PERL_PARENT = re.compile(r"\buse\s{1,20}(?:parent|base|if\b[^;]{0,200}?,)\s{0,20}[^;]*")
 _PERL_LIB = re.compile(r"\buse\s{1,20}lib\s{1,20}(?:qw[({/]\s{0,20})?[\"']?(/[\w./+-]+)|FindBin::(?:Real)?Bin\W*(/[\w./+-]*)")
 _PERL_POD = re.compile(r"^=[a-zA-Z].*?(?:^=cut\b[^\n]*|\Z)", re.MULTILINE | re.DOTALL)
+_PERL_COMPUTED = re.compile(r"\b(?:require|do)\s{0,20}\(?\s{0,20}(?:\$\w|\"[^\"\n]{0,200}\$)")
+# What an interpreter brings itself, which knows other systems' programs too.
+_CORE = re.compile(r"/perl/5[^/]*/|/perl-base/|/lib/ruby/([0-9]|vendor_ruby/rubygems)")
 _PERL_END = re.compile(r"^__(?:END|DATA)__\s{0,20}$", re.MULTILINE)
 _HASH_COMMENT = re.compile(r"^[ \t]{0,200}#.*", re.MULTILINE)
 
 _RUBY = re.compile(r"\b(?:require|load|gem|autoload\s{0,20}\(?\s{0,20}:\w+\s{0,20},)\s{0,20}\(?\s{0,20}[\"']([\w./+-]+)[\"']")
 _RUBY_RELATIVE = re.compile(r"\brequire_relative\s{0,20}\(?\s{0,20}[\"']([\w./+-]+)[\"']")
+# What the commands of gems say, as RubyGems generates them.
+_RUBY_GEM = re.compile(r"\bactivate_bin_path\s{0,20}\(?\s{0,20}[\"']([\w.-]+)[\"']")
+_GEM_DOCUMENTATION = re.compile(r"/gems/[^/]+/(doc|man|spec|test)/|\.(adoc|md|rdoc)$")
+_DOCUMENTATION = ("man ", "perldoc")  # what programs start for people who ask for help
+# A command in backticks where a value can begin, not in prose; `system "..."`; "... |", which is opened.
+_COMMANDS = re.compile(
+    r"(?:(?:[=(,{;]|\breturn|\bchomp|\bsplit|\bunless|\bif)\s{0,20}`([^`\n]{1,200})`"
+    r"|\b(?:qx|%x)\s{0,20}[{(/|]([^})/|\n]{1,200})"
+    r"|\b(?:system|exec|popen|capture2e?|capture3)\b\s{0,20}\(?\s{0,20}[\"']([^\"'\n]{1,200})[\"']"
+    r"|\bopen\b[^\"'\n;]{0,80}[\"'](?!-)([^\"'|<>\n]{1,200})\|\s{0,20}[\"']"
+    r"|[\"']-\|[\"']\s{0,20},\s{0,20}[\"']([^\"'\n]{1,200})[\"'])"
+)
 _LUA = re.compile(r"\brequire\s{0,20}\(?\s{0,20}(?:[\"']|\[\[)([\w./+-]+)")
 _TCL = re.compile(r"\bpackage\s{1,20}require\s{1,20}(?:-exact\s{1,20})?\{?\"?([\w:.-]+)")
 _TCL_SOURCE = re.compile(r"\bsource\s[^\n;]{0,200}?([\w./+-]{1,200}\.tcl)\b")
@@ -108,10 +124,47 @@ class _Walk:
                 if real != path and script_text.is_file(self._root, real):
                     self._follow(real, confidence)
                     yield Need(found, Reason("import", path, f"{self._name}: {name}", confidence))
+        if self._name == "perl":
+            yield from self._private_folder(path, text)
+        if self._name == "ruby":
+            yield from self._gems(path, text)
+        if self._name in ("perl", "ruby") and not _CORE.search(path):
+            yield from self._commands(path, text)
         if path == self._subject.path or not path.startswith(tuple(f"{folder}/" for folder in self._folders)):
             kin = Kin(self._root, self._subject.setting.packages, path)
             for name in _absolute_texts(text):
                 yield from script_text.own_files(self._root, kin, name, path)
+
+    def _private_folder(self, path: str, text: str) -> Iterator[Need]:
+        """What the package of the module Foo.pm ships in Foo, where that one computes which files it loads."""
+        if not path.endswith(".pm") or _CORE.search(path) or not _PERL_COMPUTED.search(_perl_code(text)):
+            return
+        folder = path.removesuffix(".pm")
+        kin = Kin(self._root, self._subject.setting.packages, path)
+        detail = f"perl: a computed name, and `{folder}` is of its own package"
+        for found, package in sorted(kin.below(folder)):
+            if package == kin.own and script_text.is_file(self._root, found):
+                self._follow(found, "likely")
+                yield Need(found, Reason("import", path, detail, "likely"))
+
+    def _gems(self, path: str, text: str) -> Iterator[Need]:
+        """The gems, whole, whose own command RubyGems computes."""
+        gems = "|".join(map(re.escape, dict.fromkeys(_RUBY_GEM.findall(text))))
+        for folder in self._folders if gems else ():
+            if re.search(rf"/gems/({gems})-\d[^/]*/lib$", folder):
+                for found in script_text.below(self._root, _real(self._root, folder.removesuffix("/lib"))):
+                    if not _GEM_DOCUMENTATION.search(found):
+                        self._follow(found, "likely")
+                        yield Need(found, Reason("import", path, "ruby: Gem.activate_bin_path", "likely"))
+
+    def _commands(self, path: str, text: str) -> Iterator[Need]:
+        """What the shell is asked to start."""
+        from jettison.closure.shell import needs_of_text
+
+        code = _perl_code(text) if self._name == "perl" else _HASH_COMMENT.sub("", text)
+        for command in list(dict.fromkeys(map("".join, _COMMANDS.findall(code))))[:_COMMANDS_LIMIT]:
+            if not command.startswith(_DOCUMENTATION):
+                yield from needs_of_text(self._subject, command, by=path)
 
     def _follow(self, path: str, confidence: Confidence) -> None:
         setting = self._subject.setting
@@ -165,9 +218,13 @@ class _Walk:
                 yield above
 
 
+def _perl_code(text: str) -> str:
+    """A text without its documentation, its comments and what follows its end."""
+    return _HASH_COMMENT.sub("", _PERL_POD.sub("", _PERL_END.split(text, maxsplit=1)[0]))
+
+
 def _perl(text: str) -> Iterator[_Wanted]:
-    text = _PERL_END.split(text, maxsplit=1)[0]
-    text = _HASH_COMMENT.sub("", _PERL_POD.sub("", text))
+    text = _perl_code(text)
     yield from _certain(_PERL_STATEMENT.findall(text))
     for statement in _PERL_PARENT.findall(text):
         yield from _certain(re.findall(r"\b[A-Z]\w*(?:::\w+)*", statement))

@@ -15,6 +15,7 @@ from making import setting
 
 PERL = "/usr/share/perl5"
 TCL = "/usr/share/tcltk/json1"
+GEM = "/usr/lib/ruby/gems/3.1.0/gems/g-1.0"
 DEFAULT = Choices()
 FILES = {
     f"{PERL}/Foo/Bar.pm": "package Foo::Bar; use Deep; 1;\n__END__\nuse Never;",
@@ -29,6 +30,12 @@ FILES = {
     f"{TCL}/pkgIndex.tcl": "package ifneeded json 1.0 [list source [file join $dir json.tcl]]",
     f"{TCL}/json.tcl": "",
     "/usr/share/php/Lib.php": "<?php",
+    f"{GEM}/lib/g.rb": "",
+    f"{GEM}/exe/g": "require 'thing'",
+    f"{GEM}/data/style.css": "",
+    f"{GEM}/doc/g.rdoc": "",
+    "/usr/bin/tool": "",
+    "/usr/bin/never": "",
     "/app/beside.rb": "",
     "/app/mine.tcl": "",
 }
@@ -78,6 +85,35 @@ def test_what_is_only_mentioned_is_not_certain() -> None:
     """The least takes what statements load."""
     assert f"{PERL}/Foo/Bar.pm" in closure_of("/usr/bin/perl", "use Foo::Bar;", Choices("minimal"))
     assert f"{PERL}/Foo/Bar.pm" not in closure_of("/usr/bin/perl", "my @x = ('Foo::Bar');", Choices("minimal"))
+
+
+def test_the_gem_of_a_command_comes_whole() -> None:
+    """Its own script, with what that requires, and its data; not its documentation."""
+    closure = closure_of("/usr/bin/ruby", "load Gem.activate_bin_path('g', 'g', version)")
+
+    assert {f"{GEM}/exe/g", f"{GEM}/data/style.css", "/usr/lib/ruby/vendor_ruby/thing/part.rb"} <= set(closure.reasons)
+    assert f"{GEM}/doc/g.rdoc" not in closure
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "text"),
+    [
+        ("/usr/bin/perl", "my $said = `tool -x`;"),
+        ("/usr/bin/perl", "print qx{tool $file 2>/dev/null};"),
+        ("/usr/bin/perl", "system('tool', $file) == 0 or die;"),
+        ("/usr/bin/perl", 'open(my $pipe, "tool $file |");'),
+        ("/usr/bin/perl", "open(my $pipe, '-|', 'tool', $file);"),
+        ("/usr/bin/ruby", "said = `tool #{file}`"),
+        ("/usr/bin/ruby", 'system "tool", file'),
+    ],
+)
+def test_commands_in_a_script_are_read_as_the_shell_reads_them(interpreter: str, text: str) -> None:
+    """What prose and documentation quote is none."""
+    closure = closure_of(interpreter, f"{text}\nwarn \"Cannot open `never': try `never`\";\n__END__\nsystem 'never';")
+
+    assert "/usr/bin/tool" in closure
+    assert interpreter == "/usr/bin/ruby" or "/usr/bin/never" not in closure
+    assert "/usr/bin/tool" not in closure_of(interpreter, text, Choices("minimal"))
 
 
 @pytest.mark.parametrize("interpreter", ["/usr/bin/perl", "/usr/bin/ruby", "/usr/bin/lua5.4", "/usr/bin/tclsh", "/usr/bin/php"])
