@@ -1,7 +1,9 @@
 """slim: the thin image of a fat one starts as the fat one did, has its users, folders and settings, and says what is gone."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Mapping
@@ -12,7 +14,10 @@ import pytest
 
 import peers
 import programs
-from making import Item, archive, dirs, tar
+from jettison.image.store import open_store
+from jettison.oci.config import History, ImageConfig
+from jettison.oci.platform import Platform
+from making import Item, archive, dirs, image, tar
 from peers import Docker, Jettison, OrdinaryUser, Peer
 
 LOADER = Path(os.path.realpath("/lib64/ld-linux-x86-64.so.2"))
@@ -244,19 +249,26 @@ def test_every_kept_path_has_its_chain(jettison: Jettison, fat: Path, tmp_path: 
 
 
 def test_a_name_in_the_store_gives_the_same(jettison: Jettison, skopeo: Peer, tmp_path: Path) -> None:
-    """As the archive, the archive compressed, and an OCI folder; nothing of the fat image is unpacked."""
+    """The same digest as the archive, compressed or not; an OCI folder and archive have one, and all have the same layers.
+
+    Nothing of the fat image is unpacked.
+    """
     config = {key: value for key, value in CONFIG.items() if key != "Healthcheck"}  # docker's own: OCI images have none
     fat = archive(tmp_path / "fat.tar", [fat_layer(tmp_path)], config)
     jettison("load", "-q", "-i", str(fat))
     peers.call(["gzip", "--keep", str(fat)])
     skopeo("copy", "-q", f"docker-archive:{fat}", f"oci:{tmp_path}/folder:1")
 
-    configs = []
-    for target in ("fat:1", str(fat), f"{fat}.gz", str(tmp_path / "folder")):
-        value = json.loads(jettison("slim", target, "-t", "thin", "--json", "-q"))
-        configs.append((value["files"], value["bytes"], value["shippedBytes"]))
+    skopeo("copy", "-q", f"docker-archive:{fat}", f"oci-archive:{tmp_path}/oci.tar:1")
 
-    assert len(set(configs)) == 1
+    digests, layers = [], []
+    for target in ("fat:1", str(fat), f"{fat}.gz", str(tmp_path / "folder"), str(tmp_path / "oci.tar")):
+        digests.append(json.loads(jettison("slim", target, "-t", "thin", "--json", "-q"))["digest"])
+        layers.append(json.loads(jettison("inspect", "thin"))[0]["RootFS"]["Layers"])
+
+    # skopeo's images have other configurations than docker's, so that what they were made from has another name.
+    assert (len(set(digests[:3])), len(set(digests[3:]))) == (1, 1)
+    assert all(layer == layers[0] for layer in layers)
     assert not list((jettison.store / "layers").iterdir())
     assert not list((jettison.store / "tmp").iterdir())
 
@@ -305,6 +317,126 @@ def test_an_image_of_another_architecture_is_slimmed(
     assert len(programs_of_it) > 5
     said = peers.call([require("readelf"), "-h", *map(str, programs_of_it)]).stdout
     assert said.count("AArch64") == len(programs_of_it)
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", peers.call([require("readelf"), "-d", *map(str, programs_of_it)]).stdout))
+    assert "libc.so.6" in needed
+    assert needed <= {path.name for path in thin.rglob("*")}
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator:
         assert peers.call([emulator, "-L", str(thin), f"{thin}/usr/bin/perl", *command[1:]]).stdout == "42"
+
+
+def tool_layer(*more: Item) -> bytes:
+    """A script, its shell, another script, and what no program needs."""
+    shell = Path(peers.require("busybox")).read_bytes()
+    return tar(
+        *dirs("bin", "etc", "usr/bin", "usr/share/dead"),
+        file("bin/sh", shell, 0o755),
+        file("usr/bin/tool", "#!/bin/sh\necho tool\n", 0o755),
+        file("usr/bin/other", "#!/bin/sh\necho other\n", 0o755),
+        file("usr/share/dead/book", "x" * 10_000),
+        *more,
+    )
+
+
+def contents(jettison: Jettison, umoci: Peer, name: str, folder: Path) -> dict[str, tuple[int, int, int, str]]:
+    """Every path of an image: mode, owner, and a link's target or the digest of a file."""
+    jettison("save", "-q", name, "-o", f"{folder}/{name}.layout", "--format", "oci-dir")
+    umoci("unpack", "--image", f"{folder}/{name}.layout:{name}:latest", f"{folder}/{name}.bundle")
+    root = folder / f"{name}.bundle/rootfs"
+    found = {}
+    for path in root.rglob("*"):
+        info = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else ""
+        if path.is_file() and not path.is_symlink():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[str(path.relative_to(root))] = (info.st_mode, info.st_uid, info.st_gid, content)
+    return found
+
+
+def test_a_thin_image_is_as_thin_as_it_gets(jettison: Jettison, umoci: Peer, fat: Path, tmp_path: Path, root: None) -> None:
+    """Slimming it again changes no file, no owner, no mode, and not the package database."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    jettison("slim", "-q", "thin", "-t", "thinner")
+
+    assert contents(jettison, umoci, "thinner", tmp_path) == contents(jettison, umoci, "thin", tmp_path)
+
+
+def test_why_not_is_known_after_a_clean_up(jettison: Jettison, fat: Path) -> None:
+    """The fat image was in the store under a name, and neither the name nor its blobs are there any more."""
+    fat_id = jettison("load", "-q", "-i", str(fat)).strip()
+    jettison("slim", "-q", fat_id, "-t", "thin")
+    jettison("rmi", fat_id)
+    jettison("prune")
+    fat.unlink()
+
+    assert jettison.call("inspect", fat_id).returncode == 1
+    assert "belongs to the package docs 3" in jettison("why", "--not", "thin", "/usr/share/doc/book")
+
+
+def test_the_history_goes_on(jettison: Jettison, skopeo: Peer, tmp_path: Path) -> None:
+    """skopeo shows the fat image's own lines, without layers, and ours with one."""
+    lines = (History("the base"), History("LABEL a=b", empty_layer=True))
+    config = ImageConfig(Platform.host(), cmd=("/usr/bin/tool",), history=lines)
+    digest = image(open_store(str(jettison.store)), tool_layer(), config=config).digest
+    jettison("slim", "-q", str(digest), "-t", "thin")
+    jettison("save", "-q", "thin", "-o", str(tmp_path / "thin.tar"))
+
+    shown = json.loads(skopeo("inspect", "--config", f"oci-archive:{tmp_path}/thin.tar"))
+
+    assert [line["created_by"] for line in shown["history"]] == ["the base", "LABEL a=b", f"jettison slim {digest}"]
+    assert [line.get("empty_layer", False) for line in shown["history"]] == [True, True, False]
+    assert len(shown["rootfs"]["diff_ids"]) == 1
+
+
+def test_a_database_of_apk_is_of_what_is_there(jettison: Jettison, umoci: Peer, tmp_path: Path, root: None) -> None:
+    """Whole paragraphs go, and of those that stay the lines of files that are gone."""
+    shell = "P:shell\nV:1\nF:bin\nM:0:0:755\nR:sh\na:0:0:755\nZ:Q1aa=\n\n"
+    tool = "P:tool\nV:2\nF:usr/bin\nR:tool\n{}\n"
+    dead = "P:dead\nV:3\nF:usr/share/dead\nR:book\n\n"
+    database = shell + tool.format("F:usr/share/dead\nR:of-tool\n") + dead
+    layer = tool_layer(file("usr/share/dead/of-tool"), file("lib/apk/db/installed", database))
+    jettison("slim", "-q", str(archive(tmp_path / "fat.tar", [layer], {"Cmd": ["tool"]})), "-t", "thin")
+
+    assert (unpacked(jettison, umoci, tmp_path) / "lib/apk/db/installed").read_text() == shell + tool.format("")
+
+
+def test_a_database_of_one_file_a_package_is_of_what_is_there(
+    jettison: Jettison, umoci: Peer, tmp_path: Path, root: None
+) -> None:
+    """As distroless images have it: status.d."""
+    owned = {"shell": "bin/sh", "tool": "usr/bin/tool", "dead": "usr/share/dead/book"}
+    folder = "var/lib/dpkg/status.d"
+    database = [file(f"{folder}/{name}", f"Package: {name}\nVersion: 1\nArchitecture: amd64\n") for name in owned]
+    database += [file(f"{folder}/{name}.md5sums", f"{'0' * 32}  {path}\n") for name, path in owned.items()]
+    fat = archive(tmp_path / "fat.tar", [tool_layer(*database)], {"Cmd": ["tool"]})
+    jettison("slim", "-q", str(fat), "-t", "thin")
+
+    left = {path.name for path in (unpacked(jettison, umoci, tmp_path) / folder).iterdir()}
+
+    assert left == {"shell", "shell.md5sums", "tool", "tool.md5sums"}
+
+
+def test_more_is_kept_where_it_is_asked_for(jettison: Jettison, tmp_path: Path) -> None:
+    """Another program, and a folder with all below it; --exclude takes away."""
+    fat = str(archive(tmp_path / "fat.tar", [tool_layer()], {"Cmd": ["tool"]}))
+
+    jettison("slim", "-q", fat, "-t", "more", "--entry", "other", "--include", "/usr/share", "--exclude", "/usr/share/dead")
+
+    assert jettison("run", "more", "/usr/bin/other") == "other\n"
+    assert jettison("run", "more") == "tool\n"
+    assert "--include /usr/share" in jettison("why", "more", "/usr/share")
+    assert jettison.call("why", "more", "/usr/share/dead/book").returncode == 1
+    assert jettison.call("slim", "-q", fat, "-t", "none", "--include", "/nowhere").returncode == 1
+
+
+def test_capabilities_of_files_are_kept(jettison: Jettison, umoci: Peer, tmp_path: Path, root: None) -> None:
+    """They are how an image's user may bind a low port; getcap sees them."""
+    capability = "\x01\0\0\x02\0\x04" + "\0" * 14  # revision 2, effective: CAP_NET_BIND_SERVICE
+    shell = Path(peers.require("busybox")).read_bytes()
+    server = Item("file", "usr/bin/server", shell, 0o755, pax={"SCHILY.xattr.security.capability": capability})
+    fat = archive(tmp_path / "fat.tar", [tool_layer(server)], {"Cmd": ["server"]})
+    jettison("slim", "-q", str(fat), "-t", "thin")
+
+    said = peers.call([peers.require("getcap"), str(unpacked(jettison, umoci, tmp_path) / "usr/bin/server")]).stdout
+
+    assert "cap_net_bind_service=ep" in said
