@@ -91,7 +91,7 @@ def image(
     return result
 
 
-def archive(path: Path, layers: Iterable[bytes], config: Mapping[str, Any], architecture: str = "amd64") -> Path:
+def archive(path: Path, layers: Iterable[bytes], config: Mapping[str, Any] | None, architecture: str = "amd64") -> Path:
     """A docker archive with the image fat:1 of these layers."""
     blobs = list(layers)
     document = {

@@ -122,9 +122,8 @@ def unpacked(jettison: Jettison, umoci: Peer, folder: Path, *flags: str) -> Path
 
 
 def config_of(jettison: Jettison, name: str) -> Mapping[str, Any]:
-    """The configuration as it stands in the store."""
-    value = json.loads(jettison("inspect", name))
-    found: Mapping[str, Any] = value[0]["config"] if isinstance(value, list) else value["config"]
+    """The configuration, as `inspect` prints it."""
+    found: Mapping[str, Any] = json.loads(jettison("inspect", name))[0]["Config"]
     return found
 
 
@@ -440,3 +439,14 @@ def test_capabilities_of_files_are_kept(jettison: Jettison, umoci: Peer, tmp_pat
     said = peers.call([peers.require("getcap"), str(unpacked(jettison, umoci, tmp_path) / "usr/bin/server")]).stdout
 
     assert "cap_net_bind_service=ep" in said
+
+
+def test_variables_come_to_an_image_that_has_no_settings(jettison: Jettison, tmp_path: Path) -> None:
+    """Its config may be null."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[tool]\nfiles = ["tool"]\nenv = { COLOUR = "blue" }\ndetail = "it asks"\nsource = "tool(1)"\n')
+    fat = str(archive(tmp_path / "fat.tar", [tool_layer()], None))
+
+    jettison("slim", "-q", fat, "-t", "thin", "--entry", "/usr/bin/tool", "--rules", str(rules))
+
+    assert config_of(jettison, "thin")["Env"] == ["COLOUR=blue"]

@@ -235,7 +235,8 @@ def _config(image: Image, thin: Thin, layers: Sequence[Layer]) -> bytes:
     known = dict(image.config.env)
     more = [f"{name}={text}" for name, text in thin.variables if name not in known]
     if more:
-        value["config"] = {**value["config"], "Env": [*(value["config"].get("Env") or []), *more]}
+        inner = value.get("config") or {}
+        value["config"] = {**inner, "Env": [*(inner.get("Env") or []), *more]}
     value["created"] = created
     value["rootfs"] = {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers]}
     value["history"] = [*history, *([ours] * len(layers))]
