@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from jettison.closure import elf, strings
@@ -18,6 +18,8 @@ from jettison.tree.root import Root
 if TYPE_CHECKING:
     from jettison.packages.package import Packages
 
+_Read = TypeVar("_Read")
+
 DEFAULT_PATH = tuple(process.DEFAULT_PATH.split(":"))
 _HEAD_BYTES = 256  # binfmt_script reads no more
 _DATA_LIMIT_BYTES = 64 << 20
@@ -30,9 +32,7 @@ class Facts:
         self._notes = notes or NoNotes()
         self._heads: dict[object, bytes] = {}
         self._elves: dict[object, Elf | None] = {}
-        self._symbols: dict[object, frozenset[str]] = {}
-        self._strings: dict[object, Strings] = {}
-        self._mentioned: dict[object, frozenset[str]] = {}
+        self._read: dict[tuple[str, object], Any] = {}
         self._last: tuple[object, bytes] | None = None
 
     def head(self, root: Root, path: str, node: Node) -> bytes:
@@ -55,30 +55,26 @@ class Facts:
 
     def imported_symbols(self, root: Root, path: str) -> frozenset[str]:
         """The symbols that an ELF file imports."""
-        node = root.lstat(path)
-        key = node.content if node else path
-        if key not in self._symbols:
-            self._symbols[key] = frozenset(self.noted("symbols", node, lambda: _read_symbols(root, path)))
-        return self._symbols[key]
+        return self.read("symbols", root, path, partial(_read_symbols, root, path), frozenset)
 
     def strings(self, root: Root, path: str) -> Strings:
         """The paths and the names of libraries in an ELF file's data."""
-        node = root.lstat(path)
-        key = node.content if node else path
-        if key not in self._strings:
-            paths, libraries = self.noted("strings", node, lambda: strings.read(self.data(root, path)))
-            self._strings[key] = Strings(tuple(paths), tuple(libraries))
-        return self._strings[key]
+        return self.read("strings", root, path, lambda: strings.read(self.data(root, path)), _strings_of)
 
     def mentioned(self, root: Root, path: str, texts: tuple[str, ...]) -> frozenset[str]:
         """Those of `texts` that stand anywhere in an ELF file's data."""
+        kind = f"mentioned {crc32(repr(texts).encode()):x}"
+        return self.read(kind, root, path, partial(self._mentions, root, path, texts), frozenset)
+
+    def read(
+        self, kind: str, root: Root, path: str, read: Callable[[], Sequence[Any]], made: Callable[[Sequence[Any]], _Read]
+    ) -> _Read:
+        """What `made` makes of what `read` gives, once for a file; it gets lists for tuples of a file that was noted before."""
         node = root.lstat(path)
-        key = (node.content if node else path, texts)
-        if key not in self._mentioned:
-            kind = f"mentioned {crc32(repr(texts).encode()):x}"
-            read = partial(self._mentions, root, path, texts)
-            self._mentioned[key] = frozenset(self.noted(kind, node, read))
-        return self._mentioned[key]
+        key = (kind, node.content if node else path)
+        if key not in self._read:
+            self._read[key] = made(self._noted(kind, node, read))
+        return self._read[key]  # type: ignore[no-any-return]
 
     def data(self, root: Root, path: str) -> bytes:
         """A file's first 64 MiB; those of the last file that was asked for are kept."""
@@ -96,10 +92,9 @@ class Facts:
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
             return None
-        return _elf_of(self.noted("elf", node, lambda: _read_elf(root, path)))
+        return _elf_of(self._noted("elf", node, lambda: _read_elf(root, path)))
 
-    def noted(self, kind: str, node: Node | None, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
-        """What `read` gives, of a file that was read before without reading it; tuples may have become lists."""
+    def _noted(self, kind: str, node: Node | None, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
         key = key_of(kind, node)
         known = self._notes.get(key) if key else None
         if not isinstance(known, list):
@@ -117,6 +112,11 @@ def _read_elf(root: Root, path: str) -> Elf:
 def _read_symbols(root: Root, path: str) -> Sequence[str]:
     with root.open(path) as file:
         return elf.imported_symbols(file, path)
+
+
+def _strings_of(values: Sequence[Any]) -> Strings:
+    paths, libraries = values
+    return Strings(tuple(paths), tuple(libraries))
 
 
 def _elf_of(values: Sequence[Any]) -> Elf:

@@ -7,6 +7,7 @@ relative to it, so that an image does not depend on the folder it was packed fro
 import posixpath
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import NamedTuple
 
 from jettison.tree.node import Node
@@ -30,7 +31,24 @@ def within(path: str, folders: tuple[str, ...]) -> bool:
 def matches_any(path: str, patterns: Iterable[str]) -> bool:
     """Whether one of the patterns is that of the path's name, or with a slash, of the whole path."""
     name = path.rpartition("/")[2]
-    return any(fnmatchcase(path if "/" in pattern else name, pattern) for pattern in patterns)
+    return any(matches(path if "/" in pattern else name, pattern) for pattern in patterns)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """fnmatch.fnmatchcase; what differs in the literal start or end is known without compiling the pattern."""
+    start, end, is_literal = _literals(pattern)
+    if is_literal:
+        return text == pattern
+    return text.startswith(start) and text.endswith(end) and fnmatchcase(text, pattern)
+
+
+@cache
+def _literals(pattern: str) -> tuple[str, str, bool]:
+    """What a text that matches starts and ends with, and whether the pattern is itself that text."""
+    signs = [position for position, sign in enumerate(pattern) if sign in "*?["]
+    if not signs:
+        return pattern, pattern, True
+    return pattern[: signs[0]], "" if "[" in pattern else pattern[signs[-1] + 1 :], False
 
 
 class Placement(NamedTuple):

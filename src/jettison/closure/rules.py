@@ -7,7 +7,6 @@ program. Users' own rules are files of the same form.
 import os
 import re
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 from jettison.closure.bytecode import kept_or_made
 from jettison.closure.choices import LEVELS, Level
 from jettison.closure.facts import Finding, Subject
-from jettison.closure.place import is_system, matches_any
+from jettison.closure.place import is_system, matches, matches_any
 from jettison.closure.why import Account, Confidence, Expected, Make, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InvalidData, NotFound
 from jettison.tree.node import made_dir, made_symlink
@@ -251,7 +250,7 @@ def _matches(root: Root, folder: str, pattern: str) -> Iterator[str]:
             yield f"{stem}/{pattern}"
         return
     for name in root.listdir(resolve(root, folder).path):
-        if fnmatchcase(name, pattern):
+        if matches(name, pattern):
             yield f"{stem}/{name}"
 
 

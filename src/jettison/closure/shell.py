@@ -6,15 +6,16 @@ day the script runs is not guessed.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice, product
 
 from jettison.closure import languages, script_text, shell_syntax
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.kin import Kin
 from jettison.closure.resolve import find_program
-from jettison.closure.shell_syntax import Command, Part, Word
+from jettison.closure.shell_syntax import Command, Part, Script, Word
 from jettison.closure.why import Need, Reason, ReasonKind
-from jettison.tree.root import normalise
+from jettison.tree.root import Root, normalise
 
 _VALUES_LIMIT = 8
 _SOURCED_LIMIT = 64
@@ -72,7 +73,7 @@ class _Run:
 
     def __init__(self, subject: Subject, script: str, kind: ReasonKind = "string") -> None:
         self._root = subject.root
-        self._packages = subject.setting.packages
+        self._setting = subject.setting
         self._script = script
         self._by = script
         self._kind: ReasonKind = kind
@@ -91,16 +92,19 @@ class _Run:
             return
         self._read.add(path)
         before, self._by = self._by, path
-        yield from self.text(script_text.read(self._root, path))
+        facts = self._setting.facts
+        read = partial(_read, self._root, path)
+        yield from self._script_needs(facts.read("shell", self._root, path, read, shell_syntax.script_of))
         self._by = before
 
     def text(self, text: str) -> Iterator[Need]:
         """What a text of shell commands needs."""
-        if self._depth >= _NESTED_LIMIT:
-            return
+        if self._depth < _NESTED_LIMIT:
+            yield from self._script_needs(shell_syntax.read(text))
+
+    def _script_needs(self, script: Script) -> Iterator[Need]:
         self._depth += 1
-        script = shell_syntax.read(text)
-        self._functions |= script.functions
+        self._functions.update(script.functions)
         for command in script.commands:
             yield from self._command(command)
         self._depth -= 1
@@ -215,7 +219,7 @@ class _Run:
         for text in self._texts(word):
             for part in text.partition("=")[2].split(":") if "=" in text else text.split(":"):
                 if part.startswith("/") and part.count("/") > 1:
-                    self._kin = self._kin or Kin(self._root, self._packages, self._script)
+                    self._kin = self._kin or Kin(self._root, self._setting.packages, self._script)
                     yield from script_text.own_files(self._root, self._kin, part, self._by)
 
     def _need(self, path: str, detail: str) -> Need:
@@ -267,6 +271,10 @@ class _Run:
         if name == "dirname":
             return [text.rstrip("/").rpartition("/")[0] or "/" for text in texts]
         return [text.rpartition("/")[2] for text in texts] if name == "basename" and len(words) == 1 else []
+
+
+def _read(root: Root, path: str) -> Script:
+    return shell_syntax.read(script_text.read(root, path))
 
 
 def _without(value: str, operator: str, pattern: str) -> str:

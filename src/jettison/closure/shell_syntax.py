@@ -6,7 +6,7 @@ more, as a variable's value, can say more of them.
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 LIMIT_CHARS = 1 << 20
 _DEPTH_LIMIT = 40
@@ -56,14 +56,33 @@ class Script(NamedTuple):
     """The commands of a text in their order, those of substitutions too, and the names of its functions."""
 
     commands: tuple[Command, ...]
-    functions: frozenset[str]
+    functions: tuple[str, ...]
 
 
 def read(text: str) -> Script:
     """The commands of the first MiB of a shell script."""
     reader = _Reader(text[:LIMIT_CHARS], 0)
     reader.read_all()
-    return Script(tuple(reader.commands), frozenset(reader.functions))
+    return Script(tuple(reader.commands), tuple(sorted(reader.functions)))
+
+
+def script_of(values: Sequence[Any]) -> Script:
+    """A Script from what it became as JSON."""
+    commands, functions = values
+    return Script(tuple(map(_command_of, commands)), tuple(functions))
+
+
+def _command_of(values: Sequence[Any]) -> Command:
+    words, assignments, files, is_certain = values
+    pairs = tuple((name, _word_of(word)) for name, word in assignments)
+    return Command(tuple(map(_word_of, words)), pairs, tuple(map(_word_of, files)), is_certain)
+
+
+def _word_of(values: Sequence[Any]) -> Word:
+    return tuple(
+        Part(kind, value, operator, _word_of(word), tuple(map(_command_of, commands)))
+        for kind, value, operator, word, commands in values
+    )
 
 
 def literal(word: Word) -> str | None:

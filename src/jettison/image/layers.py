@@ -92,9 +92,9 @@ def _fingerprint(nodes: Mapping[str, Node], compression: Compression) -> str:
     """A name for the layer that these nodes make, without reading a file."""
     facts = hashlib.sha256(repr((compression, _GZIP_LEVEL, _GZIP_LARGE_LEVEL, _ZSTD_LEVEL, _CHUNK_BYTES)).encode())
     for path in sorted(nodes):
-        node = nodes[path]
-        content = node.content.identity if isinstance(node.content, HostFile) else node.content
-        facts.update(repr((path, node._replace(content=None), content)).encode("utf-8", "surrogateescape"))
+        *node, content = nodes[path]
+        identity = content.identity if isinstance(content, HostFile) else content
+        facts.update(repr((path, *node, identity)).encode("utf-8", "surrogateescape"))
     return facts.hexdigest()
 
 

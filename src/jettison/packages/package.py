@@ -1,8 +1,8 @@
 """A package, and the databases that say which files it owns."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jettison.packages.apk import Apk
 from jettison.packages.dpkg import Dpkg
@@ -79,12 +79,25 @@ class Packages:
 
     def conffiles(self, package: Package) -> tuple[str, ...]:
         """The configuration files that a package brings, as its manager names them."""
-        return self._records[package].conffiles
+        return tuple(self._noted("conffiles", package, lambda: self._records[package].conffiles))
 
     def dependencies(self, package: Package) -> tuple[Package, ...]:
         """The installed packages that a package depends on, each alternative that is there; not what these depend on."""
+        return tuple(Package(*item) for item in self._noted("dependencies", package, lambda: self._dependencies(package)))
+
+    def _dependencies(self, package: Package) -> Sequence[Package]:
         found = (item for name in self._records[package].depends for item in self._by_name.get((package.manager, name), ()))
-        return tuple(dict.fromkeys(item for item in found if _may_serve(item, package)))
+        return list(dict.fromkeys(item for item in found if _may_serve(item, package)))
+
+    def _noted(self, kind: str, package: Package, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+        """What `read` gives; noted, so that the next command need not read every package for the answer about one."""
+        key = " ".join((kind, *package, self._key)) if self._key else ""
+        known = self._notes.get(key) if key else None
+        if not isinstance(known, list):
+            known = read()
+            if key:
+                self._notes.put(key, known)
+        return known
 
     @cached_property
     def _records(self) -> dict[Package, Record]:

@@ -71,9 +71,24 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
 
     Errors: InvalidData for more than 40 links.
     """
-    known = _in_tree(root.nodes, path, follow_last) if isinstance(root, Tree) else None
-    if known is not None:
-        return known
+    folder, _, name = path.rpartition("/")
+    if not name or name in (".", ".."):
+        return _walk(root, path, follow_last)
+    known = root.folders if isinstance(root, _Still) else {}
+    above = known.get(folder)
+    if above is None:
+        above = known[folder] = _walk(root, folder, follow_last=True)
+    if folder and (above.node is None or above.node.kind != "dir"):
+        return Resolved(normalise(name, above.path), None, above.links, above.left)
+    here = f"{above.path}/{name}" if above.path != "/" else f"/{name}"
+    node = root.lstat(here)
+    if node is not None and node.kind == "symlink" and follow_last:
+        return _walk(root, path, follow_last)
+    return Resolved(here, node, above.links, above.left)
+
+
+def _walk(root: Root, path: str, follow_last: bool) -> Resolved:
+    """Follow a path part by part."""
     todo = [part for part in reversed(path.split("/")) if part]
     done = ""
     links: list[str] = []
@@ -104,26 +119,25 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
     return Resolved(final, root.lstat(final), tuple(links), tuple(left))
 
 
-def _in_tree(nodes: Mapping[str, Node], path: str, follow_last: bool) -> Resolved | None:
-    """Where a path leads that a tree knows by this name, or whose folder it knows; None where it has to be followed."""
-    node = nodes.get(path)
-    if node is not None:
-        return None if node.kind == "symlink" and follow_last else Resolved(path, node, ())
-    folder, _, name = path.rpartition("/")
-    above = nodes.get(folder)
-    return Resolved(path, None, ()) if above is not None and above.kind == "dir" and name not in ("", ".", "..") else None
+class _Still:
+    """A Root that is one state of a filesystem: `folders` is where its folders have led to."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, Resolved] = {}
 
 
-class DirectoryRoot:
+class DirectoryRoot(_Still):
     """A folder of this machine as a Root; `/` is the machine itself.
 
-    Facts are kept from the first look on: a Root is one state of a filesystem. What the kernel shows below /proc and /sys is not
+    Facts are kept from the first look on. What the kernel shows below /proc and /sys is not
     there: it is of this moment, and of no application.
     """
 
     def __init__(self, base: str = "/") -> None:
         self.base = os.path.realpath(base).rstrip("/")
+        super().__init__()
         self._nodes: dict[str, Node | None] = {}
+        self._names: dict[str, list[str]] = {}
         if not os.path.isdir(self.base or "/"):
             raise NotFound(f"no folder at `{base}`")
 
@@ -134,12 +148,14 @@ class DirectoryRoot:
         return self._nodes[path]
 
     def listdir(self, path: str) -> list[str]:
-        try:
-            return sorted(os.listdir(self.base + path))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise unreadable(path, error) from error
+        if path not in self._names:
+            try:
+                self._names[path] = sorted(os.listdir(self.base + path))
+            except (FileNotFoundError, NotADirectoryError):
+                self._names[path] = []
+            except OSError as error:
+                raise unreadable(path, error) from error
+        return self._names[path]
 
     def open(self, path: str) -> BinaryIO:
         try:
@@ -150,10 +166,11 @@ class DirectoryRoot:
             raise unreadable(path, error) from error
 
 
-class Tree:
+class Tree(_Still):
     """A filesystem as a value: path → Node. Also a Root. Every node's folders are nodes too, `/` itself need not be."""
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
+        super().__init__()
         self.nodes = nodes
         self._names: dict[str, list[str]] | None = None
 

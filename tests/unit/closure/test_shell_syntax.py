@@ -56,7 +56,7 @@ def test_functions_assignments_and_redirections_are_told() -> None:
     script = read('f() { :; }\nA=/x B="y $A" cmd <in >>"out file" 2>&1')
     command = script.commands[-1]
 
-    assert script.functions == {"f"}
+    assert script.functions == ("f",)
     assert [(name, text_of(word)) for name, word in command.assignments] == [("A", "/x"), ("B", "y ?")]
     assert [text_of(word) for word in command.files][:2] == ["in", "out file"]
 

@@ -23,7 +23,7 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
         return
     is_for_locale = bool(_LOCALE_ONLY.fullmatch(subject.path.rpartition("/")[2]))
     confidence: Confidence = "hint" if is_for_locale else reason.confidence
-    if confidence == "hint" or subject.setting.is_new("charsets"):
+    if subject.setting.is_new(f"charsets {confidence}"):
         for folder in gconv.folders(subject.root):
             yield from modules(subject, folder, reason._replace(confidence=confidence), choice == "all")
 

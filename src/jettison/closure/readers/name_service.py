@@ -27,7 +27,8 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     if program is None:
         return
     if program.is_dynamic and (program.needed or program.interpreter):
-        yield from _modules(subject, _library(subject), reason)
+        if subject.setting.is_new(f"name service of {program.machine}, {program.bits} bits"):
+            yield from _modules(subject, _library(subject), reason)
     elif _OF_STATIC in subject.setting.facts.data(subject.root, subject.path):
         yield from _of_static(subject, reason)
 
@@ -48,7 +49,7 @@ def _of_static(subject: Subject, reason: Reason) -> Iterator[Finding]:
 
 def _modules(subject: Subject, libc: str, reason: Reason) -> Iterator[Finding]:
     """What stands in nsswitch.conf; without it `dns` and `files`."""
-    if not libc or not subject.setting.is_new(f"name service of {libc}"):
+    if not libc:
         return
     is_built_in = _version(subject, libc) >= _BUILT_IN_SINCE
     services = {*_services(subject.root), "dns", "files"}

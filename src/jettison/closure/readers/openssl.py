@@ -6,6 +6,7 @@ The folders stand in the library: `openssl version -a` prints the same texts.
 import posixpath
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from jettison.closure.facts import Finding, Subject
@@ -33,8 +34,9 @@ class Settings(NamedTuple):
 
 def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     """What the library at the subject reads when a program starts."""
-    folders = dict(_FOLDER.findall(subject.setting.facts.data(subject.root, subject.path)))
-    base, modules, engines = (folders.get(key, b"").decode() for key in (b"OPENSSLDIR", b"MODULESDIR", b"ENGINESDIR"))
+    read_folders = partial(_folders, subject)
+    folders = subject.setting.facts.read("openssl", subject.root, subject.path, read_folders, dict)
+    base, modules, engines = (folders.get(key, "") for key in ("OPENSSLDIR", "MODULESDIR", "ENGINESDIR"))
     if not base:
         return
     settings = read(subject.root, f"{base}/openssl.cnf")
@@ -49,6 +51,12 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     folder, _, name = subject.path.rpartition("/")
     checksums = [f"{folder}/{pattern.format(name)}" for pattern in _CHECKSUMS]
     yield from (Need(path, reason) for path in checksums if _is_there(subject.root, path))
+
+
+def _folders(subject: Subject) -> list[tuple[str, str]]:
+    """What a library says of where it reads from."""
+    pairs = _FOLDER.findall(subject.setting.facts.data(subject.root, subject.path))
+    return [(key.decode(), folder.decode("utf-8", "surrogateescape")) for key, folder in pairs]
 
 
 def read(root: Root, path: str) -> Settings:
