@@ -7,11 +7,12 @@ it, unless the level wants no more than that.
 import re
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from jettison.closure import languages, python_source, script_text, shell
-from jettison.closure.facts import Finding, Subject
+from jettison.closure.facts import Facts, Finding, Subject
 from jettison.closure.kin import Kin
 from jettison.closure.python_layout import Distribution, Distributions, Layout, layout
 from jettison.closure.python_source import Import, Source
@@ -103,7 +104,9 @@ class _Graph:
             return Source()
         if path.endswith(".so"):
             return Source()
-        return python_source.read(self._subject.setting.facts.data(self._root, found.path), path)
+        facts = self._subject.setting.facts
+        read = partial(_read, facts, self._root, found.path, path)
+        return facts.read(f"python {path}", self._root, found.path, read, python_source.source_of)
 
     def _import(self, module: _Module, wanted: Import) -> Iterator[Need | Missing]:
         """The modules that an import statement loads: each package on the way, and the members that are modules."""
@@ -285,6 +288,10 @@ def library(subject: Subject, interpreter: str, by: str, name: str) -> Iterator[
     for item in rest:
         if item is not None:
             yield Need(item.path, Reason("dlopen", item.by, f"{item.wanted_name} via {item.rule}", "likely"))
+
+
+def _read(facts: Facts, root: Root, real: str, path: str) -> Source:
+    return python_source.read(facts.data(root, real), path)
 
 
 def _absolute(module: _Module, name: str) -> str:

@@ -4,14 +4,15 @@ The file is parsed, never executed. Texts are followed as far as constants, name
 """
 
 import ast
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from jettison.closure.why import Confidence
 from jettison.tree.root import normalise
 
 LIMIT_BYTES = 1 << 20
 _DEPTH_LIMIT = 20
+_LEAVES = (ast.Name, ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
 
 _STARTS = frozenset(
     "Popen run call check_call check_output create_subprocess_exec execv execve execvp execvpe execlp spawnv spawnvp posix_spawn"
@@ -57,6 +58,12 @@ def read(data: bytes, path: str) -> Source:
     except RecursionError:
         pass
     return reader.source()
+
+
+def source_of(values: Sequence[Any]) -> Source:
+    """A Source from what it became as JSON."""
+    imports, *texts = values
+    return Source(tuple(Import(name, tuple(members), sure) for name, members, sure in imports), *map(tuple, texts))
 
 
 class _Reader:
@@ -113,13 +120,23 @@ class _Reader:
                     self._keep("requires", text.partition("=")[0].strip("<>!~ "))
 
     def _expressions(self, node: ast.AST) -> None:
-        for child in ast.walk(node):
-            if isinstance(child, ast.Call):
-                self._call(child)
-            elif isinstance(child, ast.Constant) and isinstance(child.value, str) and child.value.startswith("/"):
-                self._keep("texts", child.value)
-            elif isinstance(child, ast.BinOp):
-                self._keep("texts", self._text(child))
+        todo: list[object] = [node]
+        while todo:
+            child = todo.pop()
+            if isinstance(child, ast.Constant):
+                if isinstance(child.value, str) and child.value.startswith("/"):
+                    self._keep("texts", child.value)
+            elif isinstance(child, ast.AST) and not isinstance(child, _LEAVES):
+                if isinstance(child, ast.Call):
+                    self._call(child)
+                elif isinstance(child, ast.BinOp):
+                    self._keep("texts", self._text(child))
+                for field in child._fields:
+                    value = getattr(child, field)
+                    if isinstance(value, list):
+                        todo += value[::-1]
+                    elif value is not None:
+                        todo.append(value)
 
     def _call(self, call: ast.Call) -> None:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")

@@ -80,7 +80,7 @@ class Changes:
         self.depends_on_lower = False
         self._root_is_told = False
         self._lower = lower
-        self._what = what
+        self.what = what
         self._whiteouts: dict[str, None] = {}
         self._known: dict[str, tuple[Folder, str]] = {}
 
@@ -90,7 +90,7 @@ class Changes:
         Errors: InvalidData, HostileData naming the entry.
         """
         for entry in entries:
-            where = f"entry `{entry.name:.200}` of {self._what}"
+            where = f"entry `{entry.name:.200}` of {self.what}"
             parts = _parts(entry.name, where)
             hidden = next((part for part in parts if part.startswith(_WHITEOUT)), None)
             if hidden is None:

@@ -63,36 +63,61 @@ class Stream(Protocol):
         """The next bytes; fewer at the end only."""
 
 
-class Kept:
-    """A stream that passes by, and lies in `file` for later: `here` is where its next byte lies."""
+class InPlace:
+    """The bytes of a slice in order, where they lie in `file`: `here` is where the next byte lies."""
 
-    def __init__(self, stream: Stream, file: Held, here: int, copies: bool, reporter: Reporter = SILENT) -> None:
-        self.file = file
-        self.here = here
-        self._stream = stream
-        self._copies = copies
+    def __init__(self, content: Slice, reporter: Reporter = SILENT) -> None:
+        (_, self.here, self._left), *_ = content.extents
+        self.file = content.file
+        self._stream = content.open()
         self._reporter = reporter
 
     def read(self, count: int) -> bytes:
         data = self._stream.read(count)
-        if self._copies:
-            self.file.append(data)
+        self._pass(len(data))
+        return data
+
+    def skip(self, count: int) -> int:
+        """Pass over the next bytes without reading them; how many there were."""
+        count = min(count, self._left)
+        self._stream.seek(count, os.SEEK_CUR)
+        self._pass(count)
+        return count
+
+    def _pass(self, count: int) -> None:
+        self.here += count
+        self._left -= count
+        self._reporter.progress("reading", self.here, 0)
+
+
+class Spooled:
+    """A stream whose bytes are written to the end of `file` as they pass by: `here` is where the next one will lie."""
+
+    def __init__(self, stream: Stream, file: Held, reporter: Reporter = SILENT) -> None:
+        self.file = file
+        self.here = file.size
+        self._stream = stream
+        self._reporter = reporter
+
+    def read(self, count: int) -> bytes:
+        data = self._stream.read(count)
+        self.file.append(data)
         self.here += len(data)
         self._reporter.progress("reading", self.here, 0)
         return data
 
 
-def plain(blob: Slice, spool: Held, what: str, reporter: Reporter = SILENT) -> Kept:
+def plain(blob: Slice, spool: Held, what: str, reporter: Reporter = SILENT) -> InPlace | Spooled:
     """The bytes that `blob` holds, decompressed: where they lie if they are not compressed, else at the end of `spool`.
 
     Errors, also while reading: InvalidData.
     """
     stream = blob.open()
     compression = compression_of(stream.read(_MAGIC_BYTES), what)
-    stream.seek(0)
     if compression == "none" and len(blob.extents) == 1:
-        return Kept(stream, blob.file, blob.extents[0][1], False, reporter)
-    return Kept(decompressed(stream, what), spool, spool.size, True, reporter)
+        return InPlace(blob, reporter)
+    stream.seek(0)
+    return Spooled(decompressed(stream, what), spool, reporter)
 
 
 def whole(file: BinaryIO) -> Slice:

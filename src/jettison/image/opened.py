@@ -45,7 +45,7 @@ def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> O
         if len(loaded) != 1:
             names = ", ".join(f"`{reference.familiar}`" for item in loaded for reference in item.references)
             raise UsageError(f"`{target}` has {len(loaded)} images: {names}", "load it, and name one of them")
-        return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter))
+        return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter, is_hashed=True))
 
 
 def is_path(target: str, store: LocalStore) -> bool:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from jettison.errors import InvalidData
 from jettison.events import SILENT, Reporter
 from jettison.image.changes import Changes, Copy, Folder, Put, Whiteout
-from jettison.image.image import Image, Layer
-from jettison.image.inplace import Held, Kept, Slice, plain, whole
+from jettison.image.image import Image
+from jettison.image.inplace import Held, InPlace, Slice, Spooled, plain, whole
 from jettison.image.rootfs import TarStream, size_limit
 from jettison.image.store import LocalStore
 from jettison.oci.digest import Digest
 from jettison.tree.node import Node, made_dir
 from jettison.tree.root import Tree, parents
-from jettison.tree.untar import Data, read_tar
+from jettison.tree.untar import Data, Source, read_tar
 
 Nodes = dict[str, Node]
 
@@ -46,8 +46,11 @@ def spool(store: LocalStore) -> Held:
         return Held(file)
 
 
-def layered_tree(image: Image, blob: Callable[[Digest], Slice], spooled: Held, reporter: Reporter = SILENT) -> LayeredTree:
-    """The filesystem of an image whose blobs `blob` finds; every layer is verified. Errors: InvalidData, HostileData."""
+def layered_tree(
+    image: Image, blob: Callable[[Digest], Slice], spooled: Held, reporter: Reporter = SILENT, is_hashed: bool = False
+) -> LayeredTree:
+    """The filesystem of an image whose blobs `blob` finds; every layer is verified, but what needs no decompression and has its
+    digest from its bytes, as `is_hashed` says. Errors: InvalidData, HostileData."""
     nodes: Nodes = {"/": made_dir()}
     layers: dict[str, int] = {}
     for number, layer in enumerate(image.layers, 1):
@@ -55,30 +58,29 @@ def layered_tree(image: Image, blob: Callable[[Digest], Slice], spooled: Held, r
         found = blob(layer.descriptor.digest)
         if found.size != layer.descriptor.size:
             raise InvalidData(f"{what} is {found.size} bytes, its manifest says {layer.descriptor.size}")
-        limit = size_limit(found.size)
-        added, gone = _read_layer(plain(found, spooled, what, reporter), layer, limit, nodes, number, what)
+        kept = plain(found, spooled, what, reporter)
+        is_verified = is_hashed and layer.descriptor.digest == layer.diff_id
+        tar = kept if is_verified and isinstance(kept, InPlace) else TarStream(kept, what, size_limit(found.size))
+        added, gone = _read_layer(kept, tar, Changes(Tree(nodes), what), number)
+        if isinstance(tar, TarStream):
+            tar.verify(layer.diff_id)
         nodes = _without(nodes, added, gone) | added
         layers = {path: layers[path] for path in nodes if path in layers} | dict.fromkeys(added, number)
     return LayeredTree(nodes, layers)
 
 
-def _read_layer(
-    kept: Kept, layer: Layer, limit_bytes: int, lower: Nodes, number: int, what: str
-) -> tuple[Nodes, dict[str, bool]]:
+def _read_layer(kept: InPlace | Spooled, tar: Source, changes: Changes, number: int) -> tuple[Nodes, dict[str, bool]]:
     """What a layer adds; and what it takes away: True for a path with all below it, False for what is below it only."""
-    changes = Changes(Tree(lower), what)
     gone: dict[str, bool] = {}
     copied: dict[str, Node] = {}
     contents: dict[int, tuple[Node, Slice]] = {}  # the Node is kept, so that its id stays its own
-    tar = TarStream(kept, what, limit_bytes)
-    for change in changes.of(read_tar(tar, what)):
+    for change in changes.of(read_tar(tar, changes.what)):
         if isinstance(change, Whiteout):
             gone[change.path] = True
         elif isinstance(change, Copy):
             copied[change.path] = change.node
         elif isinstance(change, Put) and change.data is not None:
             contents[id(change.node)] = change.node, _lying(kept, change.data, change.node.size)
-    tar.verify(layer.diff_id)
     added: Nodes = {}
     for path, item in _items(changes.root):
         if isinstance(item, Folder):
@@ -90,7 +92,7 @@ def _read_layer(
     return _with_bytes(added, copied, contents, number), gone
 
 
-def _lying(kept: Kept, data: Data, size: int) -> Slice:
+def _lying(kept: InPlace | Spooled, data: Data, size: int) -> Slice:
     """Where the bytes of the entry lie that comes next in a stream."""
     here = kept.here
     extents = []

@@ -5,7 +5,7 @@ stand in the archive: what they may do is decided by who acts on them.
 """
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from jettison.errors import HostileData, InvalidData
 
@@ -46,6 +46,14 @@ class Source(Protocol):
         """The next `count` bytes; fewer at the end only."""
 
 
+@runtime_checkable
+class Skipping(Source, Protocol):
+    """A stream that need not read what nobody asks for."""
+
+    def skip(self, count: int, /) -> int:
+        """Pass over the next `count` bytes; how many there were."""
+
+
 class Data:
     """A file's bytes, to be taken before the next entry is asked for, or not at all."""
 
@@ -71,8 +79,8 @@ class Data:
 
     def skip(self) -> None:
         """Pass over what was not taken."""
-        for _ in self._take(self._left):
-            pass
+        self._stream.skip(self._left, self._name)
+        self._left = 0
 
     def _take(self, count: int) -> Iterator[bytes]:
         while count:
@@ -131,6 +139,7 @@ class _Stream:
 
     def __init__(self, stream: Source, what: str) -> None:
         self._read = stream.read
+        self._skip = stream.skip if isinstance(stream, Skipping) else None
         self.what = what
 
     def exactly(self, count: int, name: str) -> bytes:
@@ -144,6 +153,13 @@ class _Stream:
         if not data:
             raise InvalidData(f"{self.what} ends inside `{name}`: it is truncated")
         return b"".join(parts)
+
+    def skip(self, count: int, name: str) -> None:
+        """Pass over `count` bytes."""
+        if self._skip is not None:
+            count -= self._skip(count)
+        while count:
+            count -= len(self.exactly(min(count, _CHUNK_BYTES), name))
 
     def header(self) -> bytes | None:
         """The next header; None at the archive's end: two blocks of zeros, or the stream's end."""
