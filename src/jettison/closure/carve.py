@@ -131,7 +131,8 @@ def _link(nodes: dict[str, Node], found: Closure, placement: Placement, setting:
 
 
 def _moved(reason: Reason, placement: Placement) -> Reason:
-    return reason._replace(by=placement.image_path(reason.by)) if reason.by else reason
+    by = placement.image_path(reason.by) if reason.by else ""
+    return reason._replace(by=by) if by != reason.by else reason
 
 
 def _still(found: Closure, placement: Placement) -> list[Missing]:

@@ -46,7 +46,7 @@ class Elf(NamedTuple):
     """The facts. `versions_needed` is (file, versions) with the weak ones, which are (file, version) in `weak_versions`.
 
     `rpath` and `runpath` are split at `:` and not expanded: of an empty text one empty part, of none no part. `abi_flags` is
-    the header's `e_flags`.
+    the header's `e_flags`. `code` is (offset, size) of what is machine code and nothing else.
     """
 
     bits: int
@@ -65,6 +65,7 @@ class Elf(NamedTuple):
     weak_versions: tuple[tuple[str, str], ...] = ()
     versions_defined: tuple[str, ...] = ()
     dlopen: tuple[DlopenNote, ...] = ()
+    code: tuple[tuple[int, int], ...] = ()
 
 
 def is_elf(head: bytes) -> bool:
@@ -93,6 +94,7 @@ def read(file: BinaryIO, name: str) -> Elf:
         weak_versions=tuple((file, version) for file, versions in needs for version, weak in versions if weak),
         versions_defined=tuple(_versions_defined(source)),
         dlopen=tuple(_dlopen_notes(source)),
+        code=tuple(source.code()),
     )
 
 

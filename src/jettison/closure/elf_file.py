@@ -22,6 +22,7 @@ PT_DYNAMIC, PT_INTERP, PT_NOTE = 2, 3, 4
 _TYPES: dict[int, Type] = {1: "rel", 2: "exec", 3: "dyn", 4: "core"}
 _BYTE_ORDERS: dict[int, ByteOrder] = {1: "little", 2: "big"}
 _PT_LOAD = 1
+_PF_X, _PF_R = 1, 4
 _DT_STRTAB = 5
 
 _PAGE = 4096
@@ -44,9 +45,9 @@ class _Layout(NamedTuple):
 # Fields are in the specification's order; what is not asked for is a pad (`x`).
 _LAYOUTS = {
     # header: type machine 4x entry phoff shoff flags 2x phentsize phnum shentsize shnum 2x; segment: type offset vaddr filesz
-    # align; section: type offset size; symbol: name section index
-    32: _Layout("HH4x4xIII2xHHHH2x", "III4xI8xI", "4xI8xII16x", "II", "I10xH"),
-    64: _Layout("HH4x8xQQI2xHHHH2x", "I4xQQ8xQ8xQ", "4xI16xQQ24x", "QQ", "I2xH16x"),
+    # flags align, where 64 bits have the flags second; section: type offset size; symbol: name section index
+    32: _Layout("HH4x4xIII2xHHHH2x", "III4xI4xII", "4xI8xII16x", "II", "I10xH"),
+    64: _Layout("HH4x8xQQI2xHHHH2x", "IIQQ8xQ8xQ", "4xI16xQQ24x", "QQ", "I2xH16x"),
 }
 
 
@@ -57,6 +58,7 @@ class Segment(NamedTuple):
     offset: int
     address: int
     size: int
+    flags: int
     align: int
 
 
@@ -151,6 +153,13 @@ class ElfFile:
                 return segment.offset + address - segment.address
         return None
 
+    def code(self) -> list[tuple[int, int]]:
+        """(offset, size) of the machine code, in order, where the linker put nothing else there: constants have a segment too."""
+        loaded = [segment for segment in self.segments if segment.type == _PT_LOAD]
+        if all(segment.flags != _PF_R for segment in loaded):
+            return []
+        return sorted((segment.offset, segment.size) for segment in loaded if segment.flags & _PF_X)
+
     def table(self, tag: int, what: str) -> int | None:
         """Where in the file the table of a dynamic tag lies; None where there is no such tag."""
         if tag not in self.dynamic:
@@ -186,7 +195,10 @@ class ElfFile:
             raise InvalidData(f"`{self.bytes.name}`: its program headers are {size} bytes each, too few for {self.bits} bits")
         if size * count > _SEGMENTS_LIMIT:
             raise InvalidData(f"`{self.bytes.name}` has {count} program headers of {size} bytes, Linux takes 64 KiB of them")
-        return [Segment(*row) for row in self.records(self.layout.segment, offset, count, "program headers", size)]
+        rows = self.records(self.layout.segment, offset, count, "program headers", size)
+        if self.bits == 64:
+            rows = ((kind, *fields, flags, align) for kind, flags, *fields, align in rows)
+        return [Segment(*row) for row in rows]
 
     def _dynamic(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}

@@ -77,12 +77,14 @@ class Facts:
         return self._read[key]  # type: ignore[no-any-return]
 
     def data(self, root: Root, path: str) -> bytes:
-        """A file's first 64 MiB; those of the last file that was asked for are kept."""
+        """A file's first 64 MiB, without an ELF file's machine code; those of the last file that was asked for are kept."""
         node = root.lstat(path)
         key = node.content if node else None
         if self._last is None or self._last[0] != key:
             with root.open(path) as file:
-                self._last = (key, file.read(_DATA_LIMIT_BYTES))
+                data = file.read(_DATA_LIMIT_BYTES)
+            program = self.elf(root, path) if elf.is_elf(data) else None
+            self._last = (key, _without(data, program.code) if program else data)
         return self._last[1]
 
     def _mentions(self, root: Root, path: str, texts: tuple[str, ...]) -> list[str]:
@@ -102,6 +104,15 @@ class Facts:
             if key:
                 self._notes.put(key, known)
         return known
+
+
+def _without(data: bytes, parts: Sequence[tuple[int, int]]) -> bytes:
+    """Data without (offset, size) of it."""
+    kept, at = [], 0
+    for offset, size in parts:
+        kept.append(data[at:offset])
+        at = max(at, offset + size)
+    return b"\0".join((*kept, data[at:]))
 
 
 def _read_elf(root: Root, path: str) -> Elf:

@@ -18,7 +18,7 @@ from jettison.image.beside import Beside
 from jettison.image.image import Layer
 from jettison.oci.digest import Digest
 from jettison.oci.manifest import OCI_LAYER, Descriptor
-from jettison.tree.node import HostFile, Node
+from jettison.tree.node import Bytes, Content, HostFile, Node
 from jettison.tree.tar import stream
 
 if TYPE_CHECKING:
@@ -93,9 +93,15 @@ def _fingerprint(nodes: Mapping[str, Node], compression: Compression) -> str:
     facts = hashlib.sha256(repr((compression, _GZIP_LEVEL, _GZIP_LARGE_LEVEL, _ZSTD_LEVEL, _CHUNK_BYTES)).encode())
     for path in sorted(nodes):
         *node, content = nodes[path]
-        identity = content.identity if isinstance(content, HostFile) else content
-        facts.update(repr((path, *node, identity)).encode("utf-8", "surrogateescape"))
+        facts.update(repr((path, *node, _identity(content))).encode("utf-8", "surrogateescape"))
     return facts.hexdigest()
+
+
+def _identity(content: Content | None) -> object:
+    """What is the same as long as the bytes are."""
+    if isinstance(content, Bytes):
+        return hashlib.sha256(content.data).hexdigest()
+    return content.identity if isinstance(content, HostFile) else content
 
 
 def _is_settled(nodes: Mapping[str, Node], started_ns: int) -> bool:
