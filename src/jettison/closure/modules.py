@@ -5,7 +5,7 @@ Each language is a value: where its interpreter looks for what a text names, and
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,11 +18,14 @@ from jettison.closure.rules import glob
 from jettison.closure.why import Confidence, Need, Reason
 from jettison.tree.root import Root, normalise
 
-_FOLDERS: "WeakKeyDictionary[Root, dict[str, list[str]]]" = WeakKeyDictionary()  # a Root is one state of a filesystem
+# A Root is one state of a filesystem.
+_FOLDERS: "WeakKeyDictionary[Root, dict[str, list[str]]]" = WeakKeyDictionary()
+_FOUND: "WeakKeyDictionary[Root, dict[tuple[str, ...], list[str]]]" = WeakKeyDictionary()
 _FILES_LIMIT = 5000
 
 # What an interpreter brings itself, which knows other systems' programs too.
 _CORE = re.compile(r"/perl/5[^/]*/|/perl-base/|/lib/ruby/([0-9]|vendor_ruby/rubygems)")
+_TABLES = "/unicore/"  # hundreds of files with numbers, which Perl's Unicode computes the names of
 _GEM_DOCUMENTATION = re.compile(r"/gems/[^/]+/(doc|man|spec|test)/|\.(adoc|md|rdoc)$")
 _TCL_JOINED = re.compile(r"\[file\s{1,20}join\s{1,20}([\w.+/ \t-]{1,500})\]")
 _TCL_PROVIDED = re.compile(r"package\s{1,20}ifneeded\s{1,20}\{?\"?([\w:.-]+)")
@@ -42,7 +45,7 @@ def needs(subject: Subject, language: str) -> Iterator[Finding]:
 
     What a walk before this one has read is not read again: thousands of modules name each other.
     """
-    if subject.setting.is_new(f"{language} {subject.path}"):
+    if _TABLES not in subject.path and subject.setting.is_new(f"{language} {subject.path}"):
         yield from _Walk(subject, LANGUAGES[language], language).needs()
 
 
@@ -133,11 +136,24 @@ class _Walk:
 
     def _follow(self, path: str, confidence: Confidence) -> None:
         setting = self._subject.setting
-        if not path.endswith(".so") and setting.choices.admits(confidence) and setting.is_new(f"{self._name} {path}"):
+        if (
+            not path.endswith(".so")
+            and _TABLES not in path
+            and setting.choices.admits(confidence)
+            and setting.is_new(f"{self._name} {path}")
+        ):
             self._todo.append(path)
 
-    def _find(self, name: str, by: str) -> Iterator[str]:
-        """The files of a name: the first that is there, with what belongs to it."""
+    def _find(self, name: str, by: str) -> Iterable[str]:
+        """The files of a name: the first that is there, with what belongs to it. Most names are asked for by many files."""
+        if self._language.beside:
+            return self._search(name, by)
+        known, key = _FOUND.setdefault(self._root, {}), (self._name, name, *self._folders)
+        if key not in known:
+            known[key] = list(self._search(name, by))
+        return known[key]
+
+    def _search(self, name: str, by: str) -> Iterator[str]:
         if self._name == "tcl" and not name.endswith(".tcl"):
             yield from self._tcl_package(name)
             return

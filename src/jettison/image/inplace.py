@@ -52,7 +52,7 @@ class Slice(NamedTuple):
     extents: tuple[tuple[int, int, int], ...]
     size: int
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self))
 
 
