@@ -56,7 +56,7 @@ def script_needs(subject: Subject) -> Iterable[Need | Missing]:
 
 def language_needs(subject: Subject) -> Iterable[Finding]:
     """What a script's text says that it needs, or the machine has for an interpreter that is packed by itself."""
-    if subject.is_script or subject.reason.kind in ("entry", "string", "kept", "observed"):
+    if subject.is_script or subject.reason.kind in ("entry", "string", "kept"):
         from jettison.closure import languages
 
         yield from languages.needs(subject)

@@ -29,7 +29,8 @@ _SECRETS = re.compile(
     r"/etc/g?shadow.*|/etc/sudoers(\.d/.*)?|/etc/ssl/private(/.*)?"
     r"|/etc/ssh/ssh_host_.*_key|/etc/(krb5\.keytab|security/opasswd)|/var/lib/(sss|NetworkManager)/.*"
 )
-_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z]+ )*PRIVATE KEY( BLOCK)?-----")
+# Whole lines: what tells keys from other files, as libmagic, has such texts too.
+_PRIVATE_KEY = re.compile(rb"^-----BEGIN ([A-Z]+ )*PRIVATE KEY( BLOCK)?-----\s*$", re.MULTILINE)
 _HOMES = ("/home", "/root")
 _SHIPPED = ("file", "dir", "symlink")
 

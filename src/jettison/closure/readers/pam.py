@@ -30,7 +30,7 @@ _LIMIT_SERVICES = 64
 def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
     """The services that the program names, and the one for all others; their modules, and the files that these are given."""
     if isinstance(subject.root, DirectoryRoot):
-        yield Make("/etc/shadow", made_file(_SHADOW, 0o600), reason)
+        yield Make("/etc/shadow", made_file(_SHADOW, 0o600), reason._replace(confidence="certain"))
     todo, seen = [*_services(subject), _FALLBACK], set[str]()
     while todo and len(seen) < _LIMIT_SERVICES:
         service = todo.pop(0)
