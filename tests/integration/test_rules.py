@@ -73,6 +73,7 @@ PROVEN_BY_CORPUS = {
     "p11-kit": "p11-kit",
     "p7zip": "7zip",
     "pam": "pam",
+    "pam-unix": "pam",
     "parallel": "parallel",
     "pci": "pciutils",
     "php": "php",
