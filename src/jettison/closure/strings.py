@@ -11,8 +11,12 @@ from jettison.tree.root import Root, resolve
 _PATHS = re.compile(rb"\0(/(?:bin|etc|lib|lib64|opt|sbin|usr|var)/[\x21-\x7e\x80-\xff]{2,1000})(?=\0)")
 _LIBRARIES = re.compile(rb"\0(lib[0-9A-Za-z_.+-]{1,100}\.so\.[0-9][0-9.]{0,20})(?=\0)")
 _WORDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0)")
-# The first word of a line with an option, a place to fill in between quotes, or a redirection; how a file was compiled is none.
-_COMMANDS = re.compile(rb"\0(?!(?:cc|c\+\+|clang|gcc|g\+\+) )([a-z][0-9a-z+._-]{2,30}) (?:-[A-Za-z]|['\"]%s|[<>|])")
+# The first word of a line with an option, a redirection, or only places to fill in: `host "%s" too long` and `convert <file>` are
+# for people to read, and `size <= 0` is what assert(3) says. How a file was compiled is no command either.
+_COMMANDS = re.compile(
+    rb"\0(?!(?:cc|c\+\+|clang|gcc|g\+\+) )([a-z][0-9a-z+._-]{2,30})"
+    rb" (?:-[A-Za-z]|<<|[<>|] ?[\"'$%&/]|['\"]%s['\"](?: (?:2>|[-\"'$%&/<>|])[^\0 ]{0,100}){0,20}(?=\0))"
+)
 # More is a table of names, and no program opens all of them.
 _COUNT_LIMIT = 4096
 _LIBRARIES_LIMIT = 256
