@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jettison.tree.root import parents
 from peers import Jettison
 
 Require = Callable[[str], str]
@@ -65,12 +66,27 @@ def test_no_reason_says_only_package(jettison: Jettison, require: Require) -> No
     assert all("configuration file of bash" in detail or "the name of the program" in detail for detail in details)
 
 
-def test_levels_grow(jettison: Jettison, require: Require) -> None:
-    """Each level has everything that the one below it has."""
-    require("less")
-    minimal, balanced, safe = (set(reasons(jettison, "less", "-t", "less", "--level", level)) for level in LEVELS)
+@pytest.mark.parametrize("program", ["less", "git", "openssl", "bash", "perl", "tar"])
+def test_levels_grow(jettison: Jettison, require: Require, program: str) -> None:
+    """Each level has everything that the one below it has, and no file without a chain of reasons to the program."""
+    path = require(program)
+    found = [reasons(jettison, program, "-t", program, "--level", level) for level in LEVELS]
 
+    minimal, balanced, safe = ({name for file in level for name in (file, *parents(file))} for level in found)
     assert minimal < balanced <= safe
+    assert all(
+        reason["by"] in ("", path) or reason["by"] in safe for level in found for items in level.values() for reason in items
+    )
+
+
+def test_safe_is_not_half_of_the_machine(jettison: Jettison, require: Require) -> None:
+    """openssl's package has scripts in Perl, which libcrypto's folder has links to; nothing that openssl does starts one."""
+    require("openssl")
+
+    found = reasons(jettison, "openssl", "-t", "openssl", "--level", "safe")
+
+    assert "/etc/ssl/certs/ca-certificates.crt" in found
+    assert not [path for path in found if "perl" in path]
 
 
 LEVELS = ("minimal", "balanced", "safe")

@@ -7,7 +7,7 @@ from functools import cached_property
 from jettison.closure.elf import Elf
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.host import is_provided
-from jettison.closure.kin import Kin, is_program, is_public, is_useful
+from jettison.closure.kin import Kin, is_data, is_program, is_public, is_useful
 from jettison.closure.place import is_system, within
 from jettison.closure.strings import commands, is_for_people, named_paths, words
 from jettison.closure.why import Confidence, Missing, Need, Reason
@@ -28,6 +28,7 @@ _SHELLS = ("/bin/sh", "/usr/bin/sh")
 _LOCAL = ("/opt", "/usr/local")
 _FOLDER_LIMIT = 5000
 _FOLDER_LIMIT_BYTES = 64 << 20
+_OTHERS_LIMIT_BYTES = 8 << 20  # terminfo has 3 MB, and who needs one entry names the folder; a language's modules have more
 
 
 def findings(subject: Subject, program: Elf) -> Iterator[Finding]:
@@ -113,7 +114,10 @@ class _Names:
         is_local = self._kin.own is None and within(real, _LOCAL)
         reason = self._reason(name, "which no package ships" if is_local else "of others", "likely" if is_local else "hint")
         if self._subject.setting.choices.admits(reason.confidence):
-            yield from (Need(path, reason) for path in self._walk(real) if path not in shipped)
+            found = self._walk(real, _FOLDER_LIMIT_BYTES if is_local else _OTHERS_LIMIT_BYTES)
+            # A program of others is started by its own name.
+            others = [path for path in found if path not in shipped and (is_local or is_data(self._root, path))]
+            yield from (Need(path, reason) for path in others)
 
     def commands(self) -> Iterator[Need]:
         """The programs on PATH that its command lines start, and those of its kin whose bare names it has."""
@@ -145,10 +149,10 @@ class _Names:
         """Whether the machine's owner chose what a name means."""
         return any(link.startswith(_ALTERNATIVES) for link in resolve(self._root, name).links)
 
-    def _walk(self, folder: str) -> list[str]:
+    def _walk(self, folder: str, limit: int) -> list[str]:
         """What programs may want of a folder with everybody's files; nothing of one that has too many or too large ones."""
         todo, found, size = [folder], list[str](), 0
-        while todo and len(found) < _FOLDER_LIMIT and size < _FOLDER_LIMIT_BYTES:
+        while todo and len(found) < _FOLDER_LIMIT and size < limit:
             here = todo.pop()
             paths = _paths_in(self._root, here)
             if len(paths) > _FOLDER_LIMIT:
@@ -157,7 +161,7 @@ class _Names:
             found += [path for path, node in nodes.items() if node.kind != "dir" and is_useful(self._root, path)]
             todo += [path for path, node in nodes.items() if node.kind == "dir" and node.mode & 0o001]  # that all may enter
             size += sum(node.size for node in nodes.values())
-        return [] if todo or size > _FOLDER_LIMIT_BYTES else found
+        return [] if todo or size > limit else found
 
     def _reason(self, name: str, standing: str, confidence: Confidence) -> Reason:
         return Reason("string", self._subject.path, f"`{name}` in its data, {standing}", confidence)

@@ -1,10 +1,10 @@
-"""What a program's own package brings for it: its settings, its data folders and, where every hint counts, all of it."""
+"""What a program's own package brings for it: its settings, its data folders and, where hints count, all but other programs."""
 
 import re
 from collections.abc import Iterator
 
 from jettison.closure.facts import Subject
-from jettison.closure.kin import Kin, is_program, is_useful
+from jettison.closure.kin import Kin, is_data, is_program, is_useful
 from jettison.closure.place import within
 from jettison.closure.why import Need, Reason
 from jettison.packages.package import Package
@@ -57,7 +57,8 @@ def _data(subject: Subject, kin: Kin, folder: str) -> Iterator[Need]:
 
 
 def _everything(subject: Subject, package: Package) -> Iterator[Need]:
+    """What the package ships, without other programs: one that this program starts is named by it, or lies in a folder that is."""
     reason = Reason("package", subject.path, f"shipped by {package}, the package of {subject.path}", "hint")
     for path in sorted(subject.setting.packages.files(package)):
-        if is_useful(subject.root, path):
+        if is_useful(subject.root, path) and is_data(subject.root, path):
             yield Need(path, reason)

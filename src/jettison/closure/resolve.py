@@ -13,7 +13,7 @@ from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
 
-_EVIDENCE = ("string", "package")  # the kinds of what a rule may leave out
+_EVIDENCE = ("string", "package")  # the kinds of what a rule may doubt
 
 
 def resolve(
@@ -134,24 +134,24 @@ class _Work:
 
     def _ask(self, subject: Subject, finders: Sequence[Finder]) -> list[Finding]:
         try:
-            return self._without_omitted([finding for finder in finders for finding in finder(subject)])
+            return _doubting_omitted([finding for finder in finders for finding in finder(subject)])
         except InvalidData:
             if subject.reason.kind in ("entry", "interpreter", "needed", "dlopen"):
                 raise
             return []  # a broken file that nothing starts is shipped as it is
 
-    def _without_omitted(self, findings: list[Finding]) -> list[Finding]:
-        """The level safe omits nothing."""
-        omits = [finding for finding in findings if isinstance(finding, Omit)]
-        if not omits:
-            return findings
-        patterns = [pattern for omit in omits for pattern in omit.patterns] if self._setting.choices.level != "safe" else []
-        return [
-            finding
-            for finding in findings
-            if not isinstance(finding, Omit)
-            and not (isinstance(finding, Need) and finding.reason.kind in _EVIDENCE and matches_any(finding.path, patterns))
-        ]
+
+def _doubting_omitted(findings: list[Finding]) -> list[Finding]:
+    """The findings; what a rule omits is no more than a hint."""
+    patterns = [pattern for finding in findings if isinstance(finding, Omit) for pattern in finding.patterns]
+    if not patterns:
+        return findings
+    return [_doubted(finding, patterns) for finding in findings if not isinstance(finding, Omit)]
+
+
+def _doubted(finding: Finding, patterns: list[str]) -> Finding:
+    is_omitted = isinstance(finding, Need) and finding.reason.kind in _EVIDENCE and matches_any(finding.path, patterns)
+    return finding._replace(reason=finding.reason._replace(confidence="hint")) if is_omitted else finding
 
 
 def _way(found: Resolved) -> Iterable[str]:

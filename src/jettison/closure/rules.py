@@ -34,8 +34,8 @@ class Rule(NamedTuple):
     `files` are patterns of names, or of whole paths where they have a slash; `symbols` are imported by a program or a library
     of it; `strings` stand in an ELF file; `packages` own a program. `include` are patterns, absolute or relative to the folder
     of the file that set it off; a last `**` is everything below. `exclude` are patterns of names, or of whole paths. A rule
-    that finds nothing to include does nothing. `omit` are patterns of what the file names and works without: what its strings
-    say does not bring it, but at the level safe.
+    that finds nothing to include does nothing. `omit` are patterns of what the file names and works without: that its strings
+    name it is a hint.
 
     `env` are variables for the image; `folders` path → mode, made empty; `links` path → target, made; `regenerate` are names of
     caches.REGENERATE; `accounts` are users that the image names as the Root does; `expect` are patterns of libraries that only

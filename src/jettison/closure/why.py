@@ -55,7 +55,7 @@ class Regenerate(NamedTuple):
 
 
 class Omit(NamedTuple):
-    """What a file names and works without: `patterns` of paths that evidence of the same file does not bring."""
+    """What a file names and works without: `patterns` of paths for which evidence of the same file is a hint."""
 
     patterns: tuple[str, ...]
     reason: Reason

@@ -62,7 +62,7 @@ def closure(tree: Tree, level: Level = "balanced", shell: str = "none") -> Closu
 
 
 def test_a_named_folder_brings_what_the_package_and_its_dependencies_ship_in_it() -> None:
-    """Not their examples, nothing that only some may read, and what others put there only where every hint counts."""
+    """Not their examples, nothing that only some may read, and what others put there only where hints count."""
     tree = root(["/usr/share/words"])
 
     balanced, safe = closure(tree), closure(tree, "safe")
@@ -135,8 +135,10 @@ def test_a_library_opens_for_few_what_its_package_does_not_depend_on() -> None:
 
 
 def test_the_package_of_a_program_brings_its_settings() -> None:
-    """Those that are for the program itself; the whole package where every hint counts."""
-    tree = root([])
+    """Those that are for the program itself; where hints count, all that the package ships but other programs."""
+    tree = root([], extra={"/usr/lib/app/link": made_symlink("helper")})
+    files = made_file("\n".join([*PACKAGES["app"][1], "/usr/lib/app/link"]).encode())
+    tree = Tree({**tree.nodes, "/usr/lib/app": made_dir(), "/var/lib/dpkg/info/app.list": files})
 
     found = closure(tree)
 
@@ -144,6 +146,32 @@ def test_the_package_of_a_program_brings_its_settings() -> None:
     assert (reason.kind, reason.detail) == ("package", "configuration file of app 1, the package of /usr/bin/app")
     assert "/etc/init.d/app" not in found
     assert "/etc/init.d/app" in closure(tree, "safe")
+
+
+def test_a_program_that_its_package_ships_needs_a_name() -> None:
+    """Whoever starts openssl(1) does not start c_rehash(1), with all of Perl, that lies beside it; nor by a link."""
+    extra = {"/usr/sbin/app-admin": made_file(b"#!/usr/bin/other\n", 0o755), "/usr/sbin/app-link": made_symlink("app-admin")}
+    files = made_file("\n".join([*PACKAGES["app"][1], *extra]).encode())
+    tree = Tree({**root([], extra=extra).nodes, "/var/lib/dpkg/info/app.list": files})
+    named = Tree({**root(["app-admin"], ["execvp"], extra).nodes, "/var/lib/dpkg/info/app.list": files})
+
+    assert {*extra, "/usr/bin/other"}.isdisjoint(closure(tree, "safe").reasons)
+    assert {"/usr/sbin/app-admin", "/usr/bin/other"} <= set(closure(named, "safe").reasons)
+
+
+def test_a_folder_of_others_brings_neither_programs_nor_much() -> None:
+    """That a folder is named says little: not that its programs are started, and nothing of what a language keeps there."""
+    words = "/usr/share/words"
+    extra = {f"{words}/tool": made_file(b"#!/bin/sh\n", 0o755), f"{words}/link": made_symlink("tool")}
+    extra |= {f"{words}/mask": made_symlink("/dev/null"), "/dev/null": Node("char", 0o666)}
+    large = {f"{words}/large": made_file(bytes(9 << 20))}
+
+    few, many = closure(root([words], extra=extra), "safe"), closure(root([words], extra=large), "safe")
+
+    assert f"{words}/more" in few
+    assert {*extra}.isdisjoint(few.reasons)
+    assert f"{words}/more" not in many
+    assert f"{words}/list" in many
 
 
 def test_a_folder_with_the_programs_name_brings_its_data() -> None:
@@ -176,14 +204,17 @@ def test_a_chosen_shell_is_bin_sh() -> None:
 
 
 def test_a_hint_of_what_only_a_hint_brought_is_none() -> None:
-    """It would lead on to half of the Root."""
-    other = make_elf() + b"\0/usr/share/loose\0"
-    tree = root(["/usr/bin/other"], extra={"/usr/bin/other": made_file(other, 0o755)})
+    """It would lead on to half of the Root; what is likely for a program that a hint brought comes along, so that it works."""
+    other = make_elf(needed=["libc.so.6"], imports=["system"]) + b"\0/usr/share/loose\0/usr/share/other.txt\0"
+    extra = {"/usr/bin/other": made_file(other, 0o755), "/usr/share/other.txt": made_file(b"text")}
+    tree = root(["/usr/bin/other"], extra=extra)
 
     found = closure(tree, "safe")
 
     assert "/usr/bin/other" in found
+    assert "/usr/share/other.txt" in found
     assert "/usr/share/loose" not in found
+    assert [link.path for link in found.why("/usr/share/other.txt")] == ["/usr/share/other.txt", "/usr/bin/other", "/usr/bin/app"]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +223,13 @@ def test_a_hint_of_what_only_a_hint_brought_is_none() -> None:
         ("other -q %s", ["popen"], True),
         ("other -q %s", ["open"], False),
         ("other %s", ["popen"], False),
+        ("other '%s' > '%s'", ["popen"], True),
+        ('other "%s" 2>/dev/null', ["popen"], True),
+        ("other < %s", ["popen"], True),
+        ('other "%s" is too long', ["popen"], False),
+        ("other '%s': %s", ["popen"], False),
+        ("other <from> to <to>", ["popen"], False),
+        ("other <= limit", ["popen"], False),
         ("other", ["execvp"], False),
         ("own", ["execvp"], True),
     ],

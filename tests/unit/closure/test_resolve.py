@@ -100,7 +100,7 @@ def test_a_program_is_found_as_a_shell_finds_it() -> None:
 
 
 def test_what_a_rule_omits_is_not_brought_by_evidence_but_at_the_level_safe() -> None:
-    """What a rule itself brings is not omitted."""
+    """What a rule itself brings is not omitted; the rest is a hint, of which no further hint is followed."""
     files = {f"/bin/{name}": made_file(b"text", 0o755) for name in ("app", "editor", "helper")}
     root = Tree({"/bin": made_dir(), **files})
     evidence = Reason("string", "/bin/app", "in its data", "likely")
@@ -109,8 +109,11 @@ def test_what_a_rule_omits_is_not_brought_by_evidence_but_at_the_level_safe() ->
         omit = Omit(("/bin/editor", "helper"), evidence)
         return [omit, Need("/bin/editor", evidence), Need("/bin/helper", evidence._replace(kind="rule"))]
 
-    def found(level: Level) -> set[str]:
-        return set(resolve(root, [Need("/bin/app", ENTRY)], setting(root, Choices(level=level)), [finder]).reasons)
+    def found(level: Level) -> Closure:
+        return resolve(root, [Need("/bin/app", ENTRY)], setting(root, Choices(level=level)), [finder])
 
-    assert found("balanced") == {"/bin/app", "/bin/helper"}
-    assert found("safe") == {"/bin/app", "/bin/editor", "/bin/helper"}
+    balanced, safe = found("balanced"), found("safe")
+    assert set(balanced.reasons) == {"/bin/app", "/bin/helper"}
+    assert balanced.passed_over == {"/bin/editor": evidence._replace(confidence="hint")}
+    assert set(safe.reasons) == {"/bin/app", "/bin/editor", "/bin/helper"}
+    assert safe.reasons["/bin/editor"] == (evidence._replace(confidence="hint"),)
