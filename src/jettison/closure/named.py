@@ -28,7 +28,7 @@ _SHELLS = ("/bin/sh", "/usr/bin/sh")
 _LOCAL = ("/opt", "/usr/local")
 _FOLDER_LIMIT = 5000
 _FOLDER_LIMIT_BYTES = 64 << 20
-_OTHERS_LIMIT_BYTES = 8 << 20  # terminfo has 3 MB, and who needs one entry names the folder; a language's modules have more
+_OTHERS_LIMIT_BYTES = 8 << 20  # terminfo has 2 MB, and who needs one entry names the folder; a language's modules have more
 
 
 def findings(subject: Subject, program: Elf) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def _data(subject: Subject, kin: Kin, folder: str) -> Iterator[Need]:
 
 
 def _everything(subject: Subject, package: Package) -> Iterator[Need]:
-    """What the package ships, without other programs: one that this program starts is named by it, or lies in a folder that is."""
+    """What the package ships, without other programs: one that this program starts, it names, or the folder that it lies in."""
     reason = Reason("package", subject.path, f"shipped by {package}, the package of {subject.path}", "hint")
     for path in sorted(subject.setting.packages.files(package)):
         if is_useful(subject.root, path) and is_data(subject.root, path):
