@@ -380,3 +380,25 @@ def test_a_dlopen_note_that_a_compiler_has_written(tmp_path: Path, require: Requ
 
     with path.open("rb") as file:
         assert elf.read(file, "noted").dlopen == (DlopenNote("zip", "packs", "required", ("libz.so.1",)),)
+
+
+@pytest.mark.parametrize("separate", [True, False])
+@pytest.mark.parametrize("width", ["-m64", "-m32"])
+def test_machine_code_is_told_where_it_has_segments_of_its_own(
+    tmp_path: Path, require: Require, separate: bool, width: str
+) -> None:
+    """As readelf has it; a linker that puts constants beside the code leaves nothing that could be passed over."""
+    require("gcc")
+    flag = f"-Wl,-z,{'' if separate else 'no'}separate-code"
+    (tmp_path / "c.c").write_text('const char text[] = "/usr/share/app"; int twice(int x) { return 2 * x; }')
+    path = tmp_path / "libc.so"
+    subprocess.run(["gcc", width, "-nostdlib", "-shared", "-fPIC", flag, "-o", path, tmp_path / "c.c"], check=True)
+    shown = subprocess.run([require("readelf"), "-lW", path], capture_output=True, text=True, check=True).stdout
+    loads = [line.split() for line in shown.splitlines() if line.strip().startswith("LOAD")]
+    code = tuple((int(row[1], 16), int(row[4], 16)) for row in loads if "E" in row[6:-1])
+
+    with path.open("rb") as file:
+        found = elf.read(file, "libc.so").code
+
+    assert found == (code if separate else ())
+    assert len(code) == 1

@@ -1,6 +1,8 @@
 """Facts: read once, and with notes not even once."""
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,20 @@ def test_a_file_that_was_just_changed_is_not_noted(tmp_path: Path, monkeypatch: 
     Facts(book).strings(program(tmp_path), "/app")
 
     assert book.known == {}
+
+
+def test_machine_code_says_nothing(tmp_path: Path, require: Callable[[str], str]) -> None:
+    """What looks like a path among the instructions is none; the constants are all there."""
+    require("gcc")
+    source = """
+        __asm__(".text\\n.byte 0\\n.asciz \\"/usr/share/code\\"");
+        const char text[] = "\\0/usr/share/constant";
+        int main(void) { return text[0]; }"""
+    (tmp_path / "c.c").write_text(source)
+    subprocess.run(["gcc", "-Wl,-z,separate-code", "-o", tmp_path / "app", tmp_path / "c.c"], check=True)
+    assert b"\0/usr/share/code\0" in (tmp_path / "app").read_bytes()
+
+    paths = Facts().strings(DirectoryRoot(str(tmp_path)), "/app").paths
+
+    assert "/usr/share/constant" in paths
+    assert "/usr/share/code" not in paths

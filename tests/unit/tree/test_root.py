@@ -2,13 +2,14 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jettison.errors import HostError, InvalidData, NotFound
-from jettison.tree.node import made_dir, made_file, made_symlink
+from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import DirectoryRoot, Root, Tree, normalise, parents, resolve
 
 
@@ -141,3 +142,75 @@ def test_parents_go_down_from_the_root() -> None:
     assert parents("/a/b/c") == ["/", "/a", "/a/b"]
     assert parents("/a") == ["/"]
     assert parents("/") == []
+
+
+_NAMES = st.sampled_from(["a", "b", "c"])
+_PATHS = st.lists(st.sampled_from(["a", "b", "c", ".", "..", ""]), min_size=1, max_size=5).map("/".join)
+
+
+@given(
+    st.dictionaries(
+        st.lists(_NAMES, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts)),
+        st.one_of(st.just(made_file(b"x")), st.just(made_dir()), _PATHS.filter(bool).map(made_symlink)),
+        max_size=8,
+    ),
+    st.lists(_PATHS, min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_links_lead_where_the_kernel_would_go(nodes: dict[str, Node], paths: list[str], follow_last: bool) -> None:
+    """Asked once or again, after whatever was asked before; judged by following real links below a folder."""
+    whole = {path: node for path, node in nodes.items() if all(_is_dir(nodes, above) for above in parents(path)[1:])}
+    with TemporaryDirectory() as base:
+        for path, node in sorted(whole.items()):
+            _put(base + path, node)
+        roots: list[Root] = [Tree({"/": made_dir(), **whole}), DirectoryRoot(base)]
+        for path in paths * 2:
+            expected = _followed(base, path, follow_last)
+            assert [_answer(root, path, follow_last) for root in roots] == [expected, expected]
+
+
+def _is_dir(nodes: dict[str, Node], path: str) -> bool:
+    return path in nodes and nodes[path].kind == "dir"
+
+
+def _put(path: str, node: Node) -> None:
+    if node.kind == "dir":
+        os.mkdir(path)
+    elif node.kind == "symlink":
+        os.symlink(node.target, path)
+    else:
+        Path(path).write_bytes(b"x")
+
+
+def _answer(root: Root, path: str, follow_last: bool) -> tuple[str, str] | None:
+    """(real path, kind), or None for nothing or a ring."""
+    try:
+        found = resolve(root, path, follow_last)
+    except InvalidData:
+        return None
+    return (found.path, found.node.kind) if found.node else None
+
+
+def _followed(base: str, path: str, follow_last: bool) -> tuple[str, str] | None:
+    """What the rules of path_resolution(7) give, by one lstat(2) for each part."""
+    todo, done = [part for part in path.split("/") if part], list[str]()
+    for _ in range(1000):
+        if not todo:
+            break
+        part = todo.pop(0)
+        if part in (".", ".."):
+            done = done[:-1] if part == ".." else done
+            continue
+        here = "/".join([base, *done, part])
+        if os.path.islink(here) and (todo or follow_last):
+            target = os.readlink(here)
+            done = [] if target.startswith("/") else done
+            todo = [item for item in target.split("/") if item] + todo
+        elif not os.path.lexists(here) or (todo and not os.path.isdir(here)):
+            return None
+        else:
+            done.append(part)
+    else:
+        return None
+    final = "/".join([base, *done])
+    return "/" + "/".join(done), "symlink" if os.path.islink(final) else "dir" if os.path.isdir(final) else "file"

@@ -260,3 +260,29 @@ def test_python_agrees_about_gnu_long_names() -> None:
     [(entry, _)] = read(buffer.getvalue())
 
     assert (info.name, info.linkname) == (entry.name, entry.target)
+
+
+class Skipping(io.BytesIO):
+    """A stream that counts what was read of it."""
+
+    done = 0
+
+    def read(self, count: int | None = -1, /) -> bytes:
+        data = super().read(count)
+        self.done += len(data)
+        return data
+
+    def skip(self, count: int, /) -> int:
+        """Pass over bytes."""
+        return -self.tell() + self.seek(min(self.tell() + count, len(self.getvalue())))
+
+
+def test_a_stream_that_can_skip_is_not_read() -> None:
+    """Entries are the same; where such a stream ends too soon, that is told."""
+    data = tar(Item("file", "a", b"x" * 5000), Item("file", "b", b"y"))
+    stream = Skipping(data)
+
+    assert [entry.name for entry in read_tar(stream, "it")] == ["a", "b"]
+    assert stream.done <= len(data) - 5000
+    with pytest.raises(InvalidData, match="ends inside `a`"):
+        list(read_tar(Skipping(data[:2000]), "it"))
