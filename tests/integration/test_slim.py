@@ -376,13 +376,14 @@ def test_the_history_goes_on(jettison: Jettison, skopeo: Peer, tmp_path: Path) -
     """skopeo shows the fat image's own lines, without layers, and ours with one."""
     lines = (History("the base"), History("LABEL a=b", empty_layer=True))
     config = ImageConfig(Platform.host(), cmd=("/usr/bin/tool",), history=lines)
-    digest = image(open_store(str(jettison.store)), tool_layer(), config=config).digest
-    jettison("slim", "-q", str(digest), "-t", "thin")
+    fat = image(open_store(str(jettison.store)), tool_layer(), config=config)
+    jettison("slim", "-q", str(fat.digest), "-t", "thin")
     jettison("save", "-q", "thin", "-o", str(tmp_path / "thin.tar"))
 
     shown = json.loads(skopeo("inspect", "--config", f"oci-archive:{tmp_path}/thin.tar"))
 
-    assert [line["created_by"] for line in shown["history"]] == ["the base", "LABEL a=b", f"jettison slim {digest}"]
+    ours = f"jettison slim {fat.manifest.config.digest}"
+    assert [line["created_by"] for line in shown["history"]] == ["the base", "LABEL a=b", ours]
     assert [line.get("empty_layer", False) for line in shown["history"]] == [True, True, False]
     assert len(shown["rootfs"]["diff_ids"]) == 1
 
@@ -450,3 +451,66 @@ def test_variables_come_to_an_image_that_has_no_settings(jettison: Jettison, tmp
     jettison("slim", "-q", fat, "-t", "thin", "--entry", "/usr/bin/tool", "--rules", str(rules))
 
     assert config_of(jettison, "thin")["Env"] == ["COLOUR=blue"]
+
+
+MISTAKES = {
+    "a program that is not there": (("--entry", "tol"), "no program `tol` in the image", "did you mean `tool`?"),
+    "no set-user-id bits": (("--allow-setuid", "/usr/bin/tool"), "`/usr/bin/tool` has no set-user-id bits", "leave the flag out"),
+    "a file that is not there": (("--allow-setuid", "/usr/bin/sudo"), "`/usr/bin/sudo` is not there", "leave the flag out"),
+    "an empty path": (("--include", ""), "`--include` needs a path in the image", ""),
+    "an empty pattern": (("--exclude", ""), "`--exclude` needs a path in the image", ""),
+    "a report nowhere": (("--report", "/nowhere/report"), "No such file or directory: `/nowhere/report`", ""),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistaken_flag_is_told_and_no_image_made(jettison: Jettison, tmp_path: Path, mistake: str) -> None:
+    """Each names the thing and the next move."""
+    flags, message, hint = MISTAKES[mistake]
+    fat = str(archive(tmp_path / "fat.tar", [tool_layer()], {"Cmd": ["tool"]}))
+
+    answer = jettison.call("slim", "-q", fat, "-t", "thin", *flags)
+
+    assert answer.returncode != 0
+    assert message in answer.stderr
+    assert hint in answer.stderr
+    assert jettison("images", "-q") == ""
+
+
+def test_a_report_that_is_there_stays_where_slim_fails(jettison: Jettison, tmp_path: Path) -> None:
+    """A new one is not left empty."""
+    fat = str(archive(tmp_path / "fat.tar", [tool_layer()], {"Cmd": ["tool"]}))
+    (tmp_path / "old").write_text("kept")
+    for name in ("old", "new"):
+        jettison.call("slim", "-q", fat, "-t", "thin", "--entry", "nothing", "--report", str(tmp_path / name))
+
+    assert (tmp_path / "old").read_text() == "kept"
+    assert not (tmp_path / "new").exists()
+
+    jettison("slim", "-q", fat, "-t", "thin", "--report", str(tmp_path / "old"))
+    assert json.loads((tmp_path / "old").read_text())["reference"] == "thin:latest"
+
+
+def test_the_first_day_of_1970_is_a_date(jettison: Jettison, umoci: Peer, tmp_path: Path, root: None) -> None:
+    """As reproducible builds of others give it."""
+    old = Item("file", "usr/bin/tool", "#!/bin/sh\n", 0o755, mtime=0)
+    fat = archive(tmp_path / "fat.tar", [tool_layer(old)], {"Cmd": ["tool"]})
+    jettison("slim", "-q", str(fat), "-t", "thin")
+
+    assert (unpacked(jettison, umoci, tmp_path) / "usr/bin/tool").stat().st_mtime == 0
+
+
+def test_what_was_removed_first_is_known_after_a_second_slim(jettison: Jettison, fat: Path) -> None:
+    """Nobody can look into the fat image any more."""
+    jettison("slim", "-q", str(fat), "-t", "thin")
+    jettison("slim", "-q", "thin", "-t", "thinner", "--exclude", "/data")
+
+    assert "belongs to the package docs 3" in jettison("why", "--not", "thinner", "/usr/share/doc/book")
+    assert jettison.call("why", "--not", "thinner", "/data/seed").returncode == 0
+
+
+def test_a_package_without_checksums_gets_none(thin: Path, root: None) -> None:
+    """dpkg takes an empty list for one of no files."""
+    lists = {path.name for path in (thin / "var/lib/dpkg/info").iterdir()}
+
+    assert lists == {"shell.list", "app.list", "app.md5sums"}

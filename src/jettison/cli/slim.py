@@ -1,7 +1,11 @@
 """jettison slim."""
 
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from jettison.cli.closure_flags import CLOSURE_FLAGS, choices, compression
 from jettison.cli.flags import Command, Flag, Values
@@ -44,19 +48,41 @@ def main(values: Values, rest: list[str]) -> int:
         raise UsageError("`jettison slim` needs a name for the thin image", f"`jettison slim {rest[0]} -t NAME`")
     reference = Reference.parse(values.text("tag"))
     terminal = reporter(values)
-    slimmed = _slimmed(values, rest[0], reference, terminal)
+    with _report_file(values.text("report")) as report_file:
+        slimmed = _slimmed(values, rest[0], reference, terminal)
+        if report_file is not None:
+            _write_report(report_file, slimmed)
     terminal.step("slimmed", reference.familiar, _summary(slimmed))
     terminal.step("removed", _biggest(slimmed))
     for path in slimmed.thin.setuid_dropped:
         terminal.notice(f"`{path}` lost its set-user-id bits", f"`--allow-setuid {path}` lets it keep them")
-    if values.has("report"):
-        with open(values.text("report"), "w", encoding="utf-8") as file:
-            file.write(json.dumps(report(slimmed), indent=1) + "\n")
     if values.on("json"):
         sys.stdout.write(json.dumps(as_json(slimmed), indent=2) + "\n")
     else:
         sys.stdout.write(reference.familiar + "\n")
     return 0
+
+
+@contextmanager
+def _report_file(path: str) -> Iterator[TextIO | None]:
+    """The file of a report, which is opened before the work is done for it; None where none is asked for."""
+    if not path:
+        yield None
+        return
+    is_new = not os.path.lexists(path)
+    with open(path, "a", encoding="utf-8") as file:
+        try:
+            yield file
+        except BaseException:
+            if is_new:
+                os.unlink(path)
+            raise
+
+
+def _write_report(file: TextIO, slimmed: Slimmed) -> None:
+    if file.seekable():
+        file.truncate(0)
+    file.write(json.dumps(report(slimmed), indent=1) + "\n")
 
 
 def _slimmed(values: Values, target: str, reference: Reference, terminal: Terminal) -> Slimmed:
@@ -79,6 +105,9 @@ def _slimmed(values: Values, target: str, reference: Reference, terminal: Termin
 
 
 def _thinning(values: Values) -> Thinning:
+    for name in ("entry", "include", "exclude", "allow-setuid"):
+        if "" in values.texts(name):
+            raise UsageError(f"`--{name}` needs a path in the image, and got an empty text")
     return Thinning(
         tuple(values.texts("entry")),
         tuple(values.texts("include")),

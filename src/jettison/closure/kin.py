@@ -56,7 +56,7 @@ def is_program(root: Root, path: str) -> bool:
     return node is not None and node.kind == "file" and bool(node.mode & 0o111) and ".so" not in path.rpartition("/")[2]
 
 
-def is_data(root: Root, path: str) -> bool:
+def leads_to_data(root: Root, path: str) -> bool:
     """Whether a path leads to a file that is no program, or to a folder: a device is neither."""
     found = resolve(root, path)
     return found.node is not None and found.node.kind in ("file", "dir") and not is_program(root, found.path)

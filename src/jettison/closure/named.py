@@ -7,7 +7,7 @@ from functools import cached_property
 from jettison.closure.elf import Elf
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.host import is_provided
-from jettison.closure.kin import Kin, is_data, is_program, is_public, is_useful
+from jettison.closure.kin import Kin, is_program, is_public, is_useful, leads_to_data
 from jettison.closure.place import is_system, within
 from jettison.closure.strings import commands, is_for_people, named_paths, words
 from jettison.closure.why import Confidence, Missing, Need, Reason
@@ -26,9 +26,11 @@ _LIBC = re.compile(r"/usr/lib(64)?/(\S+/)?(gconv|locale|ld-\S+\.so\.\d+)(/.*)?|/
 _ALTERNATIVES = "/etc/alternatives/"  # update-alternatives(1): whichever the machine's owner prefers
 _SHELLS = ("/bin/sh", "/usr/bin/sh")
 _LOCAL = ("/opt", "/usr/local")
+# Where an interpreter finds modules: site.py and the readers of scripts say which.
+_MODULES = re.compile(r"/(gems|lua|node_modules|perl|perl5|perl-base|php|python\d?|ruby|site_ruby|tcltk|vendor_ruby)(/|$)")
 _FOLDER_LIMIT = 5000
 _FOLDER_LIMIT_BYTES = 64 << 20
-_OTHERS_LIMIT_BYTES = 8 << 20  # terminfo has 2 MB, and who needs one entry names the folder; a language's modules have more
+_OTHERS_LIMIT_BYTES = 8 << 20  # terminfo has 2 MB, and who needs one entry names the folder
 
 
 def findings(subject: Subject, program: Elf) -> Iterator[Finding]:
@@ -113,10 +115,10 @@ class _Names:
             yield Need(path, self._reason(name, self._kin.words(package), "hint" if is_others else "likely"))
         is_local = self._kin.own is None and within(real, _LOCAL)
         reason = self._reason(name, "which no package ships" if is_local else "of others", "likely" if is_local else "hint")
-        if self._subject.setting.choices.admits(reason.confidence):
+        if self._subject.setting.choices.admits(reason.confidence) and (is_local or not _MODULES.search(real)):
             found = self._walk(real, _FOLDER_LIMIT_BYTES if is_local else _OTHERS_LIMIT_BYTES)
             # A program of others is started by its own name.
-            others = [path for path in found if path not in shipped and (is_local or is_data(self._root, path))]
+            others = [path for path in found if path not in shipped and (is_local or leads_to_data(self._root, path))]
             yield from (Need(path, reason) for path in others)
 
     def commands(self) -> Iterator[Need]:
@@ -128,7 +130,7 @@ class _Names:
             return
         data = setting.facts.data(self._root, self._subject.path)
         lines = commands(data)
-        for word in dict.fromkeys((*lines, *words(data))):
+        for word in dict.fromkeys((*lines, *(word for word in words(data) if word not in self._symbols))):
             path = find_program(self._root, word, setting.search_path)
             if path and (word in lines or self._kin.shipper(resolve(self._root, path).path)):
                 yield Need(path, self._reason(word, "and it starts programs by their bare name", "hint"))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from jettison.closure.facts import Subject
-from jettison.closure.kin import Kin, is_data, is_program, is_useful
+from jettison.closure.kin import Kin, is_program, is_useful, leads_to_data
 from jettison.closure.place import within
 from jettison.closure.why import Need, Reason
 from jettison.packages.package import Package
@@ -49,16 +49,18 @@ def _folders(subject: Subject, package: Package) -> list[str]:
 
 
 def _data(subject: Subject, kin: Kin, folder: str) -> Iterator[Need]:
+    """What lies in a folder. Whatever starts programs there names them, or the folder; beside data they are for people."""
+    is_data = within(folder, _DATA)
     for path, package in sorted(kin.below(folder)):
-        if package == kin.own or within(folder, _DATA):
-            # Whatever starts programs that lie beside a program's data names them, or their folder.
+        is_tool = is_program(subject.root, path)
+        if (package == kin.own or is_data) and not (is_tool and is_data):
             detail = f"`{folder}` has the name of the program or its package; {kin.words(package)}"
-            yield Need(path, Reason("package", subject.path, detail, "hint" if is_program(subject.root, path) else "likely"))
+            yield Need(path, Reason("package", subject.path, detail, "hint" if is_tool else "likely"))
 
 
 def _everything(subject: Subject, package: Package) -> Iterator[Need]:
     """What the package ships, without other programs: one that this program starts, it names, or the folder that it lies in."""
     reason = Reason("package", subject.path, f"shipped by {package}, the package of {subject.path}", "hint")
     for path in sorted(subject.setting.packages.files(package)):
-        if is_useful(subject.root, path) and is_data(subject.root, path):
+        if is_useful(subject.root, path) and leads_to_data(subject.root, path):
             yield Need(path, reason)

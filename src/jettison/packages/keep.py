@@ -35,7 +35,8 @@ def _dpkg(root: Root, kept: frozenset[str]) -> Iterator[tuple[str, Node]]:
             shown.append(paragraph)
             yield f"{dpkg.FOLDER}/info/{name}.list", _file("".join(f"{line}\n" for line in present))
             sums = _sums(root, f"{dpkg.FOLDER}/info/{name}.md5sums", kept, real_names)
-            yield f"{dpkg.FOLDER}/info/{name}.md5sums", _file(sums)
+            if sums:
+                yield f"{dpkg.FOLDER}/info/{name}.md5sums", _file(sums)
     if shown:
         yield f"{dpkg.FOLDER}/status", _file("".join(f"{paragraph}\n\n" for paragraph in shown))
     for name in root.listdir(dpkg.STATUS_D):

@@ -5,21 +5,18 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from jettison.closure import document
 from jettison.closure.behaviour import Command
 from jettison.closure.choices import Choices
 from jettison.closure.removed import Removed
 from jettison.closure.why import Closure
 from jettison.errors import UsageError
-from jettison.image.image import Image
-from jettison.image.layout import closure_digest
 from jettison.image.opened import is_oci_folder, open_image
 from jettison.image.store import LocalStore
 from jettison.oci.config import Pairs
 from jettison.packages.package import Package, owners
 from jettison.tree.disk import read_tree
 from jettison.tree.root import Tree
-from jettison.verbs.slim import Thinning, command_of, thin_out
+from jettison.verbs.slim import Thinning, command_of, recorded, thin_out
 
 
 class Examined(NamedTuple):
@@ -42,10 +39,10 @@ def examine(target: str, store: LocalStore, programs: Sequence[str] = (), choice
     if os.path.isdir(target) and ("/" in target or target in (".", "..")) and not is_oci_folder(target):
         return _computed(target, read_tree(target), Command(), (), thinning)
     image, tree = open_image(target, store)
-    recorded = None if programs or choices else _recorded(store, image)
-    if recorded is not None:
-        packages = {path: Package(*owner) for path, owner in recorded.packages.items()}
-        return Examined(target, tree, recorded.closure, packages, recorded.removed)
+    known = None if programs or choices else recorded(store, image)
+    if known is not None:
+        packages = {path: Package(*owner) for path, owner in known.packages.items()}
+        return Examined(target, tree, known.closure, packages, known.removed)
     command = command_of(tree, image)
     command = command._replace(argv=(), health=()) if programs else command
     return _computed(target, tree, command, image.config.env, thinning)
@@ -58,11 +55,3 @@ def _computed(target: str, tree: Tree, command: Command, env: Pairs, thinning: T
     except UsageError:
         return Examined(target, tree, Closure({}), owners(tree))
     return Examined(target, tree, thin.closure, thin.packages)
-
-
-def _recorded(store: LocalStore, image: Image) -> document.Document | None:
-    """The closure that travels with the image, if it does."""
-    digest = closure_digest(image.manifest)
-    if digest is None or not store.has(digest):
-        return None
-    return document.read(store.read(digest, document.LIMIT_BYTES), f"closure {digest}")

@@ -19,6 +19,7 @@ from jettison.errors import InvalidData, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.image import Image, Layer
 from jettison.image.layers import Compression, write_layer
+from jettison.image.layout import closure_digest
 from jettison.image.opened import open_image
 from jettison.image.record import image_account
 from jettison.image.split import split
@@ -95,7 +96,7 @@ def make(target: str, reference: Reference, thinning: Thinning, store: LocalStor
         with store.batch() as batch:
             layers = tuple(write_layer(nodes.items(), batch, thinning.compression, reporter) for nodes in split(thin.tree.nodes))
             owned = {path: Owner(*thin.packages[path]) for path in thin.tree.nodes if path in thin.packages}
-            evidence = document.Document(thin.closure, owned, thin.removed)
+            evidence = document.Document(thin.closure, owned, _removed_before(store, image, fat) | thin.removed)
             made_image = put_image(_config(image, thin, layers), layers, evidence, _annotations(image), batch)
     return Slimmed(reference, made_image, image, thin)
 
@@ -137,6 +138,9 @@ def command_of(fat: Tree, image: Image) -> Command:
 def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning, reporter: Reporter = SILENT) -> tuple[Plan, Setting]:
     """The seeds of the closure over a fat tree, and the setting they are looked at in."""
     setting = Setting(Packages(fat), Facts(), env, thinning.choices)
+    for program in thinning.programs:
+        if not starts(fat, command._replace(argv=(program,), health=())):
+            raise NotFound(f"no program `{program}` in the image", _near(fat, program, command.search_path))
     seeds = starts(fat, command, thinning.programs)
     if not seeds:
         return Plan(fat, Placement(), (), ""), setting
@@ -176,8 +180,26 @@ def _health(image: Image) -> tuple[str, ...]:
     return tuple(test[1:]) if test[:1] == ["CMD"] else ()
 
 
+def _near(fat: Tree, program: str, search_path: Sequence[str]) -> str:
+    """A hint at programs with a name like this one's."""
+    from difflib import get_close_matches
+
+    folders = {follow(fat, folder).path for folder in search_path}
+    names = {name for folder in sorted(folders) for name in fat.listdir(folder)}
+    near = get_close_matches(program.rpartition("/")[2], sorted(names), 1)
+    return f"did you mean `{near[0]}`?" if near else f"it was looked for in {', '.join(search_path)}"
+
+
 def _allowed(fat: Tree, thinning: Thinning) -> frozenset[str]:
-    return frozenset(follow(fat, normalise(path)).path for path in thinning.setuid)
+    """The real paths of the files that keep their set-user-id bits."""
+    allowed = set()
+    for text in thinning.setuid:
+        found = follow(fat, normalise(text))
+        if not _is_setuid(found.node):
+            what = "has no set-user-id bits" if found.node is not None else "is not there"
+            raise UsageError(f"`--allow-setuid {text}`: `{found.path}` {what} in the image", "leave the flag out")
+        allowed.add(found.path)
+    return frozenset(allowed)
 
 
 def _completed(fat: Tree, plan: Plan, settled: Settled, thinning: Thinning) -> tuple[Tree, Closure]:
@@ -198,8 +220,14 @@ def _completed(fat: Tree, plan: Plan, settled: Settled, thinning: Thinning) -> t
                 reasons[path] = (Reason("rule", entry, detail),)
     for path in list(databases):
         _add_folders(nodes, fat, path)
-    nodes = {path: node if node.mtime else node._replace(mtime=mtime) for path, node in nodes.items()}
+    nodes = {path: node if _is_dated(fat, path, node) else node._replace(mtime=mtime) for path, node in nodes.items()}
     return Tree(nodes), Closure(reasons, closure.missing, expected=closure.expected)
+
+
+def _is_dated(fat: Tree, path: str, node: Node) -> bool:
+    """Whether a file has the date that it had: the first day of 1970 is one too."""
+    was = fat.lstat(path)
+    return bool(node.mtime) or (was is not None and was.mtime == 0)
 
 
 def _add_folders(nodes: dict[str, Node], fat: Tree, path: str) -> None:
@@ -221,16 +249,33 @@ def _removed(fat: Tree, tree: Tree, found: Closure, owned: Mapping[str, Package]
     return removed
 
 
+def recorded(store: LocalStore, image: Image) -> document.Document | None:
+    """The closure that travels with an image, if it does. Errors: InvalidData, HostileData."""
+    digest = closure_digest(image.manifest)
+    if digest is None or not store.has(digest):
+        return None
+    return document.read(store.read(digest, document.LIMIT_BYTES), f"closure {digest}")
+
+
+def _removed_before(store: LocalStore, image: Image, fat: Tree) -> dict[str, Removed]:
+    """What was removed when the image was made, if it is a slim one itself."""
+    before = recorded(store, image)
+    return {path: item for path, item in before.removed.items() if path not in fat.nodes} if before else {}
+
+
 def _is_setuid(node: Node | None) -> bool:
     return node is not None and node.kind == "file" and bool(node.mode & _SETUID)
 
 
 def _config(image: Image, thin: Thin, layers: Sequence[Layer]) -> bytes:
-    """The fat image's own configuration, also what we do not know of it, with other layers and the variables it lacked."""
+    """The fat image's own configuration, also what we do not know of it, with other layers and the variables it lacked.
+
+    Its origin is named by its configuration's digest, which is the image's ID to docker, and the same in every kind of archive.
+    """
     value: dict[str, Any] = parse(image.raw_config, "config")
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(source_date_epoch()))
     history = [dict(line, empty_layer=True) for line in value.get("history") or []]
-    ours = {"created": created, "created_by": f"jettison slim {image.digest}"}
+    ours = {"created": created, "created_by": f"jettison slim {image.manifest.config.digest}"}
     value = {key: item for key, item in value.items() if key not in _FORGOTTEN}
     known = dict(image.config.env)
     more = [f"{name}={text}" for name, text in thin.variables if name not in known]
