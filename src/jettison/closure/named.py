@@ -128,12 +128,12 @@ class _Names:
         setting = self._subject.setting
         if not any(map(_SEARCHES_PATH.fullmatch, self._symbols)):
             return
-        data = setting.facts.data(self._root, self._subject.path)
-        lines = commands(data)
-        for word in dict.fromkeys((*lines, *(word for word in words(data) if word not in self._symbols))):
-            path = find_program(self._root, word, setting.search_path)
-            if path and (word in lines or self._kin.shipper(resolve(self._root, path).path)):
-                yield Need(path, self._reason(word, "and it starts programs by their bare name", "hint"))
+        facts, path = setting.facts, self._subject.path
+        lines, alone = facts.read("commands", self._root, path, lambda: _read_commands(facts.data(self._root, path)), tuple)
+        for word in dict.fromkeys((*lines, *(word for word in alone if word not in self._symbols))):
+            program = find_program(self._root, word, setting.search_path)
+            if program and (word in lines or self._kin.shipper(resolve(self._root, program).path)):
+                yield Need(program, self._reason(word, "and it starts programs by their bare name", "hint"))
 
     def _judge(self, name: str, real: str, node: Node) -> tuple[str, Confidence]:
         """What a file is to this one, and how sure it is that it is needed."""
@@ -167,6 +167,10 @@ class _Names:
 
     def _reason(self, name: str, standing: str, confidence: Confidence) -> Reason:
         return Reason("string", self._subject.path, f"`{name}` in its data, {standing}", confidence)
+
+
+def _read_commands(data: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return commands(data), words(data)
 
 
 def _paths_in(root: Root, folder: str) -> list[str]:

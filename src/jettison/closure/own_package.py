@@ -29,7 +29,7 @@ def needs(subject: Subject) -> Iterator[Need]:
     yield from _settings(subject, kin.own)
     for folder in _folders(subject, kin.own):  # most are not there, or not of the kin
         yield from _data(subject, kin, folder)
-    if subject.setting.choices.admits("hint"):
+    if subject.setting.choices.admits("hint") and subject.setting.is_new(f"all of {kin.own}"):
         yield from _everything(subject, kin.own)
 
 

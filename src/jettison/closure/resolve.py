@@ -7,7 +7,7 @@ from jettison.closure.facts import DEFAULT_PATH, Finder, Finding, Said, Setting,
 from jettison.closure.finders import FINDERS
 from jettison.closure.host import is_provided
 from jettison.closure.place import matches_any, within
-from jettison.closure.why import Account, Closure, Confidence, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
+from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import InternalError, InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
@@ -68,14 +68,14 @@ class _Work:
         A hint of what only a hint brought is none: it would lead on to half of the Root.
         """
         self._todo.extend(seeds)
-        self._follow(self._todo, finders, self._setting.choices.admits)
-        self._follow(self._hints, finders, lambda confidence: confidence != "hint")
+        self._follow(self._todo, finders, self._setting)
+        self._follow(self._hints, finders, self._setting._replace(choices=self._setting.choices._replace(level="balanced")))
 
-    def _follow(self, todo: deque[Need], finders: Sequence[Finder], admits: Callable[[Confidence], bool]) -> None:
+    def _follow(self, todo: deque[Need], finders: Sequence[Finder], setting: Setting) -> None:
         while todo:
-            subject = self._take(todo.popleft())
+            subject = self._take(todo.popleft(), setting)
             for finding in self._ask(subject, finders) if subject else ():
-                if admits(finding.reason.confidence):
+                if setting.choices.admits(finding.reason.confidence):
                     self._keep(finding, todo)
                 elif isinstance(finding, Need):
                     self._passed_over.setdefault(finding.path, finding.reason)
@@ -110,7 +110,7 @@ class _Work:
         variables = self._variables.values()
         return Closure(reasons, lacking, variables, self._made, caches, self._expected, accounts, self._passed_over)
 
-    def _take(self, need: Need) -> Subject | None:
+    def _take(self, need: Need, setting: Setting) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""
         found = resolve_path(self._root, need.path, need.follow_last)
         if found.node is None or (is_provided(found.path) and need.reason.kind != "kept"):
@@ -121,8 +121,8 @@ class _Work:
         if found.path in self._seen or found.node.kind != "file" or found.node.size == 0:
             return None
         self._seen.add(found.path)
-        head = self._setting.facts.head(self._root, found.path, found.node)
-        return Subject(self._root, found.path, head, need.reason, self._setting)
+        head = setting.facts.head(self._root, found.path, found.node)
+        return Subject(self._root, found.path, head, need.reason, setting)
 
     def _miss(self, missing: Missing) -> None:
         """Keep what is not there; what the host brings is expected, whether the Root has it or not."""
