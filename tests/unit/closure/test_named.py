@@ -159,6 +159,23 @@ def test_a_program_that_its_package_ships_needs_a_name() -> None:
     assert {"/usr/sbin/app-admin", "/usr/bin/other"} <= set(closure(named, "safe").reasons)
 
 
+def test_a_folder_of_a_languages_modules_is_not_brought_for_being_named() -> None:
+    """perl names where it looks for modules; which of them a script wants, the script says."""
+    modules = "/usr/share/perl5"
+    extra = {modules: made_dir(), f"{modules}/Large.pm": made_file(b"1;")}
+
+    assert f"{modules}/Large.pm" not in closure(root([modules], extra=extra), "safe")
+
+
+def test_the_name_of_a_function_is_no_programs_name() -> None:
+    """pam_getenv(3) stands in the data of who calls it, and pam_getenv(1) is a script in Perl."""
+    extra = {"/usr/bin/app-call": made_file(b"", 0o755)}
+    files = made_file("\n".join([*PACKAGES["app"][1], *extra]).encode())
+    tree = Tree({**root(["app-call"], ["execvp", "app-call"], extra).nodes, "/var/lib/dpkg/info/app.list": files})
+
+    assert "/usr/bin/app-call" not in closure(tree, "safe")
+
+
 def test_a_folder_of_others_brings_neither_programs_nor_much() -> None:
     """That a folder is named says little: not that its programs are started, and nothing of what a language keeps there."""
     words = "/usr/share/words"
@@ -175,17 +192,21 @@ def test_a_folder_of_others_brings_neither_programs_nor_much() -> None:
 
 
 def test_a_folder_with_the_programs_name_brings_its_data() -> None:
-    """Programs in it are another matter: whatever starts them names them."""
-    folder = "/usr/share/app"
-    extra = {folder: made_dir(), f"{folder}/data": made_file(b""), f"{folder}/tool": made_file(b"#!/bin/sh\n", 0o755)}
+    """Programs beside data are for people, those in /usr/lib a hint: whatever starts them names them."""
+    folder, helpers = "/usr/share/app", "/usr/libexec/app"
+    tool = made_file(b"#!/bin/sh\n", 0o755)
+    extra = {folder: made_dir(), f"{folder}/data": made_file(b""), f"{folder}/tool": tool}
+    extra |= {helpers: made_dir(), f"{helpers}/tool": tool}
     tree = root([], extra=extra)
     files = "\n".join([*PACKAGES["app"][1], *extra])
     nodes = dict(tree.nodes) | {"/var/lib/dpkg/info/app.list": made_file(files.encode())}
 
-    found = closure(Tree(nodes))
+    balanced, safe = closure(Tree(nodes)), closure(Tree(nodes), "safe")
 
-    assert f"{folder}/data" in found
-    assert f"{folder}/tool" not in found
+    assert f"{folder}/data" in balanced
+    assert f"{folder}/tool" not in safe
+    assert f"{helpers}/tool" not in balanced
+    assert f"{helpers}/tool" in safe
 
 
 @pytest.mark.parametrize(("shell", "expected"), [("auto", True), ("none", False)])
