@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jettison.closure.place import is_system, within
+from jettison.closure.strings import COMMON
 from jettison.closure.system import made
 from jettison.closure.why import Need, Reason
 from jettison.errors import HostError, InvalidData, NotFound
@@ -33,6 +34,11 @@ _SECRETS = re.compile(
 _PRIVATE_KEY = re.compile(rb"^-----BEGIN ([A-Z]+ )*PRIVATE KEY( BLOCK)?-----\s*$", re.MULTILINE)
 _HOMES = ("/home", "/root")
 _SHIPPED = ("file", "dir", "symlink")
+_IMPORTS_BY_LISTING = re.compile(
+    r"/(python|pypy)[\d.]*$"
+)  # to know what is there, it lists each folder that it looks for modules in
+_SHOWN_LIMIT = 256
+_SHOWN_LIMIT_BYTES = 1 << 20
 
 
 class LeftOut(NamedTuple):
@@ -108,8 +114,22 @@ class _Look:
                     continue
                 program = self._real(by) if by else self._entry
                 program = program if program in programs and program != found[0] else self._entry
+                reason = Reason("observed", program, f"{verb} by {self.said}")
                 if found[0] != self._entry:
-                    yield Need(path, Reason("observed", program, f"{verb} by {self.said}"))
+                    yield Need(path, reason)
+                if kind == "listed" and not _IMPORTS_BY_LISTING.search(program):
+                    yield from (Need(item, reason) for item in self._shown(*found))
+
+    def _shown(self, folder: str, node: Node) -> list[str]:
+        """The files that a list of a folder shows; not those of everybody's folders, or of large ones."""
+        if node.kind != "dir" or folder == "/" or COMMON.fullmatch(folder) or (self._is_machine and not is_system(folder)):
+            return []
+        paths = [f"{folder}/{name}" for name in self._root.listdir(folder)[: _SHOWN_LIMIT + 1]]
+        found = {path: item for path in paths if (item := self._look_up(path)) is not None and item[1].kind == "file"}
+        size_bytes = sum(item.size for _, item in found.values())
+        if len(paths) > _SHOWN_LIMIT or size_bytes > _SHOWN_LIMIT_BYTES:
+            return []
+        return [path for path, item in found.items() if self._is_wanted(path, *item, is_told=False)]
 
     def writes(self) -> tuple[str, ...]:
         """The folders that were written to, without those in others."""

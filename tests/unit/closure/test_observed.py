@@ -66,3 +66,17 @@ def test_data_that_was_written_to_stays_and_its_folder_comes() -> None:
     assert found.writes == ("/var/lib/a",)
     assert "/var/lib/a" in {need.path for need in found.needs}
     assert "/var/lib/a/db" not in {need.path for need in found.needs}
+
+
+def test_what_a_list_shows_comes_along() -> None:
+    """Of a small folder of the program's kind; not of everybody's, not of one that modules are looked for in, no secret."""
+    files = {
+        "/usr/bin/a": made_file(b"", 0o755), "/usr/bin/python3.11": made_file(b"", 0o755), "/usr/share/a/x": made_file(b"x"),
+        "/usr/share/a/deep/y": made_file(b"y"), "/usr/share/a/key": made_file(KEY),
+        "/usr/share/large/x": made_file(b"x" * (2 << 20)), "/usr/lib/python3/m.py": made_file(b""), "/etc/other": made_file(b""),
+    }  # fmt: skip
+    folders = ("/usr/share/a", "/usr/share/large", "/etc", "/usr/bin", "/")
+    listed = dict.fromkeys(folders, "/usr/bin/a") | {"/usr/lib/python3": "/usr/bin/python3.11"}
+    seen = Observation(listed=listed, executed={"/usr/bin/python3.11": "/usr/bin/a"})
+
+    assert wanted(seen, tree(**files)) - {*listed} == {"/usr/share/a/x", "/usr/bin/python3.11"}
