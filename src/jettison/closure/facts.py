@@ -66,6 +66,11 @@ class Facts:
         kind = f"mentioned {crc32(repr(texts).encode()):x}"
         return self.read(kind, root, path, partial(self._mentions, root, path, texts), frozenset)
 
+    def alone(self, root: Root, path: str, names: tuple[str, ...]) -> frozenset[str]:
+        """Those of `names`, which are a user's or a service's, that are a whole string in an ELF file's data."""
+        kind = f"alone {crc32(repr(names).encode()):x}"
+        return self.read(kind, root, path, lambda: sorted(strings.names(self.data(root, path)).intersection(names)), frozenset)
+
     def read(
         self, kind: str, root: Root, path: str, read: Callable[[], Sequence[Any]], made: Callable[[Sequence[Any]], _Read]
     ) -> _Read:

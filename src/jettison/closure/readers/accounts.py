@@ -13,5 +13,5 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
         return
     facts = subject.setting.facts
     functions = facts.imported_symbols(subject.root, subject.path)
-    named = facts.mentioned(subject.root, subject.path, tuple(f"\0{name}\0" for name in system_users(subject.root)))
-    yield from (Account(name, reason) for name in sorted(text.strip("\0") for text in named) if name not in functions)
+    named = facts.alone(subject.root, subject.path, tuple(system_users(subject.root)))
+    yield from (Account(name, reason) for name in sorted(named - functions))

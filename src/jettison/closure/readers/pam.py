@@ -4,7 +4,6 @@ pam_unix(8) lets nobody in whom /etc/shadow does not have, also where no passwor
 gets one in which no password fits. That of a fat image is its author's.
 """
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -22,7 +21,6 @@ _ROW = re.compile(
 )
 _INCLUDE = re.compile(r"@include\s+(\S+)")
 _PATH = re.compile(r"(?<==)/[^\s\]]+|(?<=\s)/[^\s\]]+")
-_WORD = re.compile(rb"\0([A-Za-z][\w.+-]{0,63})(?=\0)")
 _FALLBACK = "other"
 _SHADOW = "".join(f"{line.partition(':')[0]}:*:::::::\n" for line in PASSWD.splitlines()).encode()  # shadow(5)
 _LIMIT_BYTES = 1 << 20
@@ -54,8 +52,8 @@ def needs(subject: Subject, reason: Reason) -> Iterator[Finding]:
 def _services(subject: Subject) -> list[str]:
     """The services whose names stand in the program, or are its own; all, where it is told on its command line."""
     known = sorted({name for folder in _FOLDERS for name in subject.root.listdir(folder)})
-    named = {subject.path.rpartition("/")[2], *_WORD.findall(subject.setting.facts.data(subject.root, subject.path))}
-    services = [name for name in known if name in named or os.fsencode(name) in named]
+    alone = subject.setting.facts.alone(subject.root, subject.path, tuple(known))
+    services = [name for name in known if name in alone or name == subject.path.rpartition("/")[2]]
     return services if set(services) - {_FALLBACK} else known
 
 
