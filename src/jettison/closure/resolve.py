@@ -8,7 +8,7 @@ from jettison.closure.finders import FINDERS
 from jettison.closure.host import is_provided
 from jettison.closure.place import matches_any, within
 from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
-from jettison.errors import InternalError, InvalidData
+from jettison.errors import HostError, InternalError, InvalidData
 from jettison.tree.node import Node
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as resolve_path
@@ -112,7 +112,12 @@ class _Work:
 
     def _take(self, need: Need, setting: Setting) -> Subject | None:
         """Keep the reason of everything on the way; the file that the need leads to, the first time."""
-        found = resolve_path(self._root, need.path, need.follow_last)
+        try:
+            found = resolve_path(self._root, need.path, need.follow_last)
+        except HostError:
+            if need.reason.kind not in _EVIDENCE:
+                raise
+            found = Resolved(need.path, None, ())  # what this user may not look at is not there for what only names it
         if found.node is None or (is_provided(found.path) and need.reason.kind != "kept"):
             self._miss(Missing(need.path, need.reason))
             return None

@@ -1,5 +1,6 @@
 """The work list: laws that hold for every root."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,7 @@ from jettison.closure.choices import Choices, Level
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.resolve import find_program, resolve
 from jettison.closure.why import Closure, Need, Omit, Reason
+from jettison.errors import HostError
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
 from jettison.tree.root import Tree
 from making import setting
@@ -117,3 +119,20 @@ def test_what_a_rule_omits_is_not_brought_by_evidence_but_at_the_level_safe() ->
     assert balanced.passed_over == {"/bin/editor": evidence._replace(confidence="hint")}
     assert set(safe.reasons) == {"/bin/app", "/bin/editor", "/bin/helper"}
     assert safe.reasons["/bin/editor"] == (evidence._replace(confidence="hint"),)
+
+
+def test_what_this_user_may_not_look_at_is_missing_to_what_only_names_it() -> None:
+    """To the program itself, and to what the linker needs, it is an error."""
+
+    class Shut(Tree):
+        def lstat(self, path: str) -> Node | None:
+            if path.startswith("/private/"):
+                raise HostError(f"cannot read `{path}`: Permission denied")
+            return super().lstat(path)
+
+    root = Shut({"/bin": made_dir(), "/bin/p": made_file(b"", 0o755), "/private": made_dir(0o700)})
+    named = Need("/private/x", Reason("string", "/bin/p", "named"))
+
+    assert [item.name for item in resolve(root, [Need("/bin/p", ENTRY), named], setting(root)).missing] == ["/private/x"]
+    with pytest.raises(HostError):
+        closure_of(root, "/private/x")
