@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from jettison.closure.place import is_system, within
 from jettison.closure.strings import is_for_people
+from jettison.errors import HostError
 from jettison.packages.package import Package, Packages
 from jettison.tree.node import Node
 from jettison.tree.root import Root, resolve
@@ -39,9 +40,12 @@ def is_useful(root: Root, path: str) -> bool:
     """Whether a path that a package ships leads somewhere, is nobody's secret, and is there for programs."""
     if is_for_people(path):
         return False
-    node = root.lstat(path)
-    if node is not None and node.kind == "symlink":
-        node = resolve(root, path).node
+    try:
+        node = root.lstat(path)
+        if node is not None and node.kind == "symlink":
+            node = resolve(root, path).node
+    except HostError:  # in a folder that this user may not enter
+        return False
     return node is not None and (node.kind == "dir" or is_public(node))
 
 
