@@ -5,7 +5,6 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from jettison.closure import accounts
-from jettison.closure.caches import REGENERATE
 from jettison.closure.facts import Facts, Setting
 from jettison.closure.finders import LINKING
 from jettison.closure.place import Placement, is_system, within
@@ -50,6 +49,8 @@ def settle(
         found = _with_made(found, {_LD_SO_CACHE: _cache(root, lost, setting.facts)}, Reason("rule", entry, _CACHE_REASON))
         nodes = carve(root, found, placement, excludes)
         closure = _link(nodes, found, placement, setting)
+    if found.caches:
+        from jettison.closure.caches import REGENERATE
     for item in found.caches:
         for path, node in REGENERATE[item.name](Tree(nodes)).items():
             nodes[path] = node

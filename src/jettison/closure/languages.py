@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from importlib import import_module
 
-from jettison.closure import script
 from jettison.closure.facts import Finding, Subject
 from jettison.errors import InvalidData
 
@@ -73,6 +72,8 @@ def of_script(subject: Subject) -> list[str]:
 
 def interpreter(subject: Subject) -> str:
     """The interpreter that a script's first line comes to, as it is written; empty without such a line."""
+    from jettison.closure import script
+
     shebang = script.parse_shebang(subject.head)
     if shebang is None:
         return ""

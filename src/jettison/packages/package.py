@@ -4,13 +4,10 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from jettison.packages.apk import Apk
-from jettison.packages.dpkg import Dpkg
 from jettison.packages.owner import Database, Owner, Record
 from jettison.tree.notes import NoNotes, Notes, key_of
 from jettison.tree.root import Root
 
-_DATABASES: dict[str, Callable[[Root], Database]] = {"dpkg": Dpkg, "apk": Apk}
 _STATES = ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed")  # written anew by every change
 # Where packages put files. What lies elsewhere nobody owns, and no database has to be read to know it.
 _SHIPPED = frozenset("bin boot etc gnu lib lib32 lib64 libx32 opt sbin srv usr var".split())
@@ -43,12 +40,20 @@ class Packages:
     """
 
     def __init__(self, root: Root, notes: Notes | None = None) -> None:
-        self._databases = {manager: database(root) for manager, database in _DATABASES.items()}
+        self._root = root
         self._notes = notes or NoNotes()
         keys = [key_of("owners", node) for path in _STATES if (node := root.lstat(path)) is not None]
         self._key = " ".join(keys) if all(keys) else ""
         self._owner = _owners_of(self._notes.get(self._key))
         self._files: dict[Package, frozenset[str]] = {}
+
+    @cached_property
+    def _databases(self) -> dict[str, Database]:
+        """What lies outside the system no package owns: then no reader of a database is imported."""
+        from jettison.packages.apk import Apk
+        from jettison.packages.dpkg import Dpkg
+
+        return {"dpkg": Dpkg(self._root), "apk": Apk(self._root)}
 
     def owner(self, path: str) -> Package | None:
         """The package that owns the file at a real path."""
@@ -117,7 +122,7 @@ class Packages:
         return named
 
     def _ask(self, wanted: Collection[str] | None) -> dict[str, Package]:
-        databases = self._databases if wanted is None or wanted else {}
+        databases: dict[str, Database] = self._databases if wanted is None or wanted else {}
         found = {manager: database.owners(wanted) for manager, database in databases.items()}
         return {path: Package(manager, *owner) for manager, known in found.items() for path, owner in known.items()}
 
