@@ -514,3 +514,28 @@ def test_a_package_without_checksums_gets_none(thin: Path, root: None) -> None:
     lists = {path.name for path in (thin / "var/lib/dpkg/info").iterdir()}
 
     assert lists == {"shell.list", "app.list", "app.md5sums"}
+
+
+@pytest.mark.parametrize("form", ["docker", "oci"])
+@pytest.mark.parametrize("megabytes", [0, 9])  # a large layer is compared beside the work
+def test_a_changed_layer_is_refused(jettison: Jettison, tmp_path: Path, form: str, megabytes: int) -> None:
+    """By one byte, in a file that nobody reads; of an uncompressed layer, whose digest is that of its archive."""
+    layer = tool_layer(file("usr/share/dead/large", b"x" * (megabytes << 20) + b"the byte: a"))
+    fat = archive(tmp_path / "fat.tar", [layer], {"Cmd": ["tool"]})
+    if form == "oci":
+        jettison("load", "-q", "-i", str(fat))
+        jettison("save", "-q", "fat:1", "-o", str(tmp_path / "fat.oci"), "--format", "oci-dir")
+        fat = tmp_path / "fat.oci"
+        jettison("rmi", "fat:1")
+    files = [fat] if fat.is_file() else [path for path in (fat / "blobs/sha256").iterdir() if path.stat().st_size > 8000]
+    for path in files:
+        data = path.read_bytes()
+        assert b"the byte: a" in data
+        path.write_bytes(data.replace(b"the byte: a", b"the byte: b"))
+
+    for verb in (("slim", "-q", str(fat), "-t", "thin"), ("weigh", str(fat)), ("why", str(fat), "/usr/bin/tool")):
+        answer = jettison.call(*verb)
+        assert answer.returncode != 0
+        assert "sha256:" in answer.stderr
+        assert "expected" in answer.stderr or "says" in answer.stderr
+    assert jettison("images", "-q") == ""

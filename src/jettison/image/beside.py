@@ -1,6 +1,9 @@
-"""One piece of work beside other work, in a thread of its own."""
+"""One piece of work beside other work, in a thread or a process of its own."""
 
 import _thread  # `threading` takes a millisecond to import
+import os
+import signal
+import sys
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -32,3 +35,42 @@ class Beside(Generic[Result]):
             self._error = error
         finally:
             self._is_working.release()
+
+
+class Child:
+    """Starts `work` at once in a process of its own, as threads that compute take turns; its result is a short text.
+
+    Where the process has other threads already, which a child would not have, the work is done when it is asked for.
+    """
+
+    def __init__(self, work: Callable[[], str]) -> None:
+        self._work = work
+        self._pid = 0
+        if len(sys._current_frames()) > 1:
+            return
+        self._pipe, end = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                os.write(end, work().encode())
+            finally:
+                os._exit(0)
+        os.close(end)
+
+    def wait(self) -> str:
+        """The result; it is asked for once. What the child could not do is done here, with its error."""
+        if not self._pid:
+            return self._work()
+        with open(self._pipe, "rb") as pipe:
+            text = pipe.read().decode()
+        os.waitpid(self._pid, 0)
+        self._pid = 0
+        return text or self._work()
+
+    def end(self) -> None:
+        """End it, where nobody asks for its result any more."""
+        if self._pid:
+            os.close(self._pipe)
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0

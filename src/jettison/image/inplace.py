@@ -9,12 +9,11 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from jettison.events import SILENT, Reporter
-from jettison.tree.decompress import compression_of, decompressed
+from jettison.tree.decompress import MAGIC_BYTES, compression_of, decompressed
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_MAGIC_BYTES = 6
 _ZEROS = bytes(1 << 20)  # as much as the longest piece that a tar archive is read in
 
 
@@ -113,7 +112,7 @@ def plain(blob: Slice, spool: Held, what: str, reporter: Reporter = SILENT) -> I
     Errors, also while reading: InvalidData.
     """
     stream = blob.open()
-    compression = compression_of(stream.read(_MAGIC_BYTES), what)
+    compression = compression_of(stream.read(MAGIC_BYTES), what)
     if compression == "none" and len(blob.extents) == 1:
         return InPlace(blob, reporter)
     stream.seek(0)

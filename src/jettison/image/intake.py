@@ -31,7 +31,7 @@ from jettison.oci.manifest import (
 )
 from jettison.oci.platform import Platform
 from jettison.oci.reference import Reference
-from jettison.tree.decompress import compression_of, decompressed
+from jettison.tree.decompress import MAGIC_BYTES, compression_of, decompressed
 
 _NESTING_LIMIT = 4
 _IMAGE_CONFIGS = (OCI_CONFIG, "application/vnd.docker.container.image.v1+json")
@@ -176,7 +176,7 @@ class _Intake:
 
     def _docker_layer(self, name: str, diff_id: Digest) -> Descriptor:
         what = f"layer `{name}` of {self._source.what}"
-        blob = self._source.take(name)
+        blob = self._source.take(name, diff_id)
         self.kept.add(blob.digest)
         compression = self._verify(blob.digest, diff_id, what)
         return Descriptor(OCI_LAYER + ("" if compression == "none" else f"+{compression}"), blob.digest, blob.size)
@@ -195,7 +195,7 @@ class _Intake:
         return self._read(_path(descriptor.digest))
 
     def _blob(self, descriptor: Descriptor, what: str) -> None:
-        blob = self._source.take(_path(descriptor.digest))
+        blob = self._source.take(_path(descriptor.digest), descriptor.digest)
         if blob.size != descriptor.size:
             raise InvalidData(f"{what} is {blob.size} bytes in {self._source.what}, expected {descriptor.size}")
         self._kept_blob(descriptor.digest, blob, what)
@@ -208,7 +208,7 @@ class _Intake:
     def _verify(self, digest: Digest, diff_id: Digest, what: str) -> str:
         """Check that a layer holds the tar bytes that its config names; how it is compressed."""
         with self._batch.open(digest) as blob:
-            compression = compression_of(blob.read(6), what)
+            compression = compression_of(blob.read(MAGIC_BYTES), what)
         if compression == "none" and digest != diff_id:
             raise InvalidData(f"{what} holds the tar archive {digest}, its config says {diff_id}")
         if compression != "none" and self._verifies_layers and (digest, diff_id) not in self._verified:

@@ -3,23 +3,28 @@
 import hashlib
 import io
 import os
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
-from jettison.errors import JettisonError, NotFound, UsageError
+from jettison.errors import InvalidData, JettisonError, NotFound, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.batch import Blob
+from jettison.image.beside import Child
 from jettison.image.image import Image
 from jettison.image.inplace import Held, Slice, plain, whole
 from jettison.image.intake import take_images
-from jettison.image.source import ArchiveSource, FolderSource, Source
+from jettison.image.source import ArchiveSource, FolderSource, Source, Take
 from jettison.image.store import LocalStore
 from jettison.image.tree import LayeredTree, image_tree, layered_tree, spool
 from jettison.oci.digest import Digest
+from jettison.tree.decompress import MAGIC_BYTES, compression_of
 from jettison.tree.node import HostFile
 from jettison.tree.untar import Entry
 
 _HASHED_BYTES = 256 << 10
+_WORTH_A_PROCESS_BYTES = 8 << 20
 
 
 class Opened(NamedTuple):
@@ -29,23 +34,27 @@ class Opened(NamedTuple):
     tree: LayeredTree
 
 
-def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> Opened:
+@contextmanager
+def open_image(target: str, store: LocalStore, reporter: Reporter = SILENT) -> Iterator[Opened]:
     """The image that `target` means: a name in the store, else the path of an archive or an OCI folder.
 
-    The store is not changed. Errors: NotFound, UsageError where the archive has several images, InvalidData, HostileData.
+    An archive's bytes are compared with their digests beside the work: what comes of them counts when the context has ended
+    without an error. The store is not changed. Errors, also at the end: NotFound, UsageError where the archive has several
+    images, InvalidData, HostileData.
     """
     digest = _named(target, store)
     if digest is not None:
         image = store.image(digest)
-        return Opened(image, image_tree(store, image, reporter))
-    with store.writing():
+        yield Opened(image, image_tree(store, image, reporter))
+        return
+    with store.writing(), closing(_Places(f"`{target}`")) as places:
         spooled = spool(store)
-        places = _Places()
         loaded = take_images(_source(target, places, spooled, reporter), places, reporter, verifies_layers=False)
         if len(loaded) != 1:
             names = ", ".join(f"`{reference.familiar}`" for item in loaded for reference in item.references)
             raise UsageError(f"`{target}` has {len(loaded)} images: {names}", "load it, and name one of them")
-        return Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter, is_hashed=True))
+        yield Opened(loaded[0].image, layered_tree(loaded[0].image, places.slice, spooled, reporter, is_hashed=True))
+        places.verify()
 
 
 def is_path(target: str, store: LocalStore) -> bool:
@@ -73,9 +82,11 @@ def _named(target: str, store: LocalStore) -> Digest | None:
 class _Places:
     """The Blobs of an archive or a folder, where they lie."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._slices: dict[Digest, Slice] = {}
         self._made: dict[Digest, bytes] = {}
+        self._hashes: dict[Digest, Child] = {}
 
     def put(self, data: bytes) -> Digest:
         digest = Digest.of(data)
@@ -92,11 +103,33 @@ class _Places:
         """Where a blob lies."""
         return self._slices[digest]
 
-    def note(self, content: Slice) -> Blob:
-        """Remember where a blob lies."""
-        digest = Digest("sha256", _hashed(content))
-        self._slices[digest] = content
-        return Blob(digest, content.size)
+    def note(self, content: Slice, expected: Digest | None) -> Blob:
+        """Remember where a blob lies. A large one without compression is taken for what is expected, until `verify`."""
+        is_large = content.size >= _WORTH_A_PROCESS_BYTES
+        if expected is not None and expected.algorithm == "sha256" and is_large and self._is_plain(content):
+            digest = expected
+            if digest not in self._slices:
+                self._hashes[digest] = Child(partial(_hashed, content))
+        else:
+            digest = Digest("sha256", _hashed(content))
+        known = self._slices.setdefault(digest, content)
+        return Blob(digest, known.size)
+
+    def verify(self) -> None:
+        """Errors: InvalidData where a blob is not what was expected."""
+        for expected, child in self._hashes.items():
+            found = child.wait()
+            if found != expected.hex:
+                raise InvalidData(f"a layer of {self._what} holds the tar archive sha256:{found}, expected {expected}")
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        for child in self._hashes.values():
+            child.end()
+
+    def _is_plain(self, content: Slice) -> bool:
+        with content.open() as stream:
+            return compression_of(stream.read(MAGIC_BYTES), self._what) == "none"
 
 
 def _hashed(content: Slice) -> str:
@@ -110,7 +143,7 @@ def _hashed(content: Slice) -> str:
 
 def _source(path: str, places: _Places, spooled: Held, reporter: Reporter) -> Source:
     if os.path.isdir(path):
-        return FolderSource(path, lambda file: places.note(whole(file)))
+        return FolderSource(path, lambda file, expected: places.note(whole(file), expected))
     what = f"`{path}`"
     try:
         with HostFile(os.path.realpath(path)).open() as file:
@@ -118,9 +151,9 @@ def _source(path: str, places: _Places, spooled: Held, reporter: Reporter) -> So
     except FileNotFoundError as error:
         raise NotFound(f"no archive at `{path}`") from error
 
-    def keep(entry: Entry) -> Blob:
+    def keep(entry: Entry) -> Take:
         content = Slice(tar.file, ((0, tar.here, entry.size),), entry.size)
         entry.data.skip()
-        return places.note(content)
+        return partial(places.note, content)
 
     return ArchiveSource(tar, what, keep)

@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 from jettison.errors import HostileData, InvalidData
 from jettison.events import Reporter
 from jettison.image.batch import Batch, Blob
+from jettison.oci.digest import Digest
 from jettison.tree.node import HostFile
 from jettison.tree.untar import Entry, read_tar
 from jettison.tree.untar import Source as Stream
@@ -18,6 +19,9 @@ _COPY_BYTES = 1 << 20
 _PADDING_LIMIT_BYTES = 16 << 20
 
 
+Take = Callable[[Digest | None], Blob]  # the digest that is expected → the blob
+
+
 class Source(Protocol):
     """The files of an archive or a folder, by their names in it."""
 
@@ -26,16 +30,19 @@ class Source(Protocol):
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
 
-    def take(self, name: str) -> Blob:
-        """Bring the file's bytes into the batch. Errors: InvalidData where there is no such file."""
+    def take(self, name: str, expected: Digest | None = None) -> Blob:
+        """Bring the file's bytes into the batch; to know what digest is `expected` of them may save time.
+
+        Errors: InvalidData where there is no such file.
+        """
 
 
 class ArchiveSource:
     """A tar archive, all files of which are taken as they come by, each by `keep`."""
 
-    def __init__(self, tar: Stream, what: str, keep: Callable[[Entry], Blob]) -> None:
+    def __init__(self, tar: Stream, what: str, keep: Callable[[Entry], Take]) -> None:
         self.what = what
-        self._files: dict[str, Blob] = {}
+        self._files: dict[str, Take] = {}
         self._links: dict[str, str] = {}
         for entry in read_tar(tar, what, _ENTRY_LIMIT):
             name = _inside(entry.name, what)
@@ -57,11 +64,11 @@ class ArchiveSource:
     def has(self, name: str) -> bool:
         return self._target(name) in self._files
 
-    def take(self, name: str) -> Blob:
-        blob = self._files.get(self._target(name))
-        if blob is None:
+    def take(self, name: str, expected: Digest | None = None) -> Blob:
+        take = self._files.get(self._target(name))
+        if take is None:
             raise InvalidData(f"{self.what} has no file `{name}`")
-        return blob
+        return take(expected)
 
     def _target(self, name: str) -> str:
         for _ in range(_LINK_LIMIT):
@@ -71,18 +78,19 @@ class ArchiveSource:
         return name
 
 
-def into(batch: Batch, reporter: Reporter) -> Callable[[Entry], Blob]:
+def into(batch: Batch, reporter: Reporter) -> Callable[[Entry], Take]:
     """Files of an archive are written into the batch."""
     done = 0
 
-    def keep(entry: Entry) -> Blob:
+    def keep(entry: Entry) -> Take:
         nonlocal done
         with batch.writer() as writer:
             for _, chunk in entry.data:
                 writer.write(chunk)
                 done += len(chunk)
                 reporter.progress("loading", done, 0)
-        return Blob(writer.digest, writer.size)
+        blob = Blob(writer.digest, writer.size)
+        return lambda _: blob
 
     return keep
 
@@ -90,7 +98,7 @@ def into(batch: Batch, reporter: Reporter) -> Callable[[Entry], Blob]:
 class FolderSource:
     """An OCI layout in a folder; a file is taken by `keep`, which may close it."""
 
-    def __init__(self, path: str, keep: Callable[[BinaryIO], Blob]) -> None:
+    def __init__(self, path: str, keep: Callable[[BinaryIO, Digest | None], Blob]) -> None:
         self.what = f"`{path}`"
         self._path = path
         self._keep = keep
@@ -98,19 +106,19 @@ class FolderSource:
     def has(self, name: str) -> bool:
         return os.path.isfile(f"{self._path}/{_inside(name, self.what)}")
 
-    def take(self, name: str) -> Blob:
+    def take(self, name: str, expected: Digest | None = None) -> Blob:
         if not self.has(name):
             raise InvalidData(f"{self.what} has no file `{name}`")
         with HostFile(f"{self._path}/{_inside(name, self.what)}").open() as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise InvalidData(f"`{name}` of {self.what} is no regular file")
-            return self._keep(file)
+            return self._keep(file, expected)
 
 
-def copied_into(batch: Batch) -> Callable[[BinaryIO], Blob]:
+def copied_into(batch: Batch) -> Callable[[BinaryIO, Digest | None], Blob]:
     """Files of a folder are copied into the batch."""
 
-    def keep(file: BinaryIO) -> Blob:
+    def keep(file: BinaryIO, _: Digest | None) -> Blob:
         with batch.writer() as writer:
             while chunk := file.read(_COPY_BYTES):
                 writer.write(chunk)

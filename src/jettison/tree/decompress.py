@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _INPUT_BYTES = 64 << 10
 _BUFFER_BYTES = 256 << 10
 _WINDOW_LIMIT_BYTES = 128 << 20  # what `zstd --long` makes, and `zstd -d` takes without being asked
-_MAGIC_BYTES = 6
+MAGIC_BYTES = 6
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x04\x22\x4d\x18": "lz4"}
 
 
@@ -30,7 +30,7 @@ def compression_of(head: bytes, what: str) -> str:
 
 def decompressed(stream: BinaryIO, what: str) -> io.BufferedReader:
     """The bytes that `stream` holds, decompressed as they are read. Errors, also while reading: InvalidData naming `what`."""
-    head = stream.read(_MAGIC_BYTES)
+    head = stream.read(MAGIC_BYTES)
     readers = {"gzip": _Gzip, "zstd": _Zstd, "none": _Rest}
     return io.BufferedReader(readers[compression_of(head, what)](head, stream, what), _BUFFER_BYTES)
 

@@ -38,14 +38,14 @@ def examine(target: str, store: LocalStore, programs: Sequence[str] = (), choice
     thinning = Thinning(tuple(programs), choices=choices or Choices())
     if os.path.isdir(target) and ("/" in target or target in (".", "..")) and not is_oci_folder(target):
         return _computed(target, read_tree(target), Command(), (), thinning)
-    image, tree = open_image(target, store)
-    known = None if programs or choices else recorded(store, image)
-    if known is not None:
-        packages = {path: Package(*owner) for path, owner in known.packages.items()}
-        return Examined(target, tree, known.closure, packages, known.removed)
-    command = command_of(tree, image)
-    command = command._replace(argv=(), health=()) if programs else command
-    return _computed(target, tree, command, image.config.env, thinning)
+    with open_image(target, store) as (image, tree):
+        known = None if programs or choices else recorded(store, image)
+        if known is not None:
+            packages = {path: Package(*owner) for path, owner in known.packages.items()}
+            return Examined(target, tree, known.closure, packages, known.removed)
+        command = command_of(tree, image)
+        command = command._replace(argv=(), health=()) if programs else command
+        return _computed(target, tree, command, image.config.env, thinning)
 
 
 def _computed(target: str, tree: Tree, command: Command, env: Pairs, thinning: Thinning) -> Examined:

@@ -91,8 +91,8 @@ def slim(target: str, reference: Reference, thinning: Thinning, store: LocalStor
 def make(target: str, reference: Reference, thinning: Thinning, store: LocalStore, reporter: Reporter = SILENT) -> Slimmed:
     """As `slim`, but the image gets no name yet, so that a clean-up would remove it."""
     with store.writing():
-        image, fat = open_image(target, store, reporter)
-        thin = thin_out(fat, command_of(fat, image), image.config.env, thinning, reporter)
+        with open_image(target, store, reporter) as (image, fat):
+            thin = thin_out(fat, command_of(fat, image), image.config.env, thinning, reporter)
         with store.batch() as batch:
             layers = tuple(write_layer(nodes.items(), batch, thinning.compression, reporter) for nodes in split(thin.tree.nodes))
             owned = {path: Owner(*thin.packages[path]) for path in thin.tree.nodes if path in thin.packages}
