@@ -67,9 +67,9 @@ class Facts:
         return self.read(kind, root, path, partial(self._mentions, root, path, texts), frozenset)
 
     def alone(self, root: Root, path: str, names: tuple[str, ...]) -> frozenset[str]:
-        """Those of `names`, which are a user's or a service's, that are a whole string in an ELF file's data."""
+        """Those of `names` that are a whole string in an ELF file's data."""
         kind = f"alone {crc32(repr(names).encode()):x}"
-        return self.read(kind, root, path, lambda: sorted(strings.names(self.data(root, path)).intersection(names)), frozenset)
+        return self.read(kind, root, path, lambda: strings.alone(self.data(root, path), names), frozenset)
 
     def read(
         self, kind: str, root: Root, path: str, read: Callable[[], Sequence[Any]], made: Callable[[Sequence[Any]], _Read]

@@ -1,7 +1,7 @@
 """What a program or a library says in its read-only data, as whole strings: absolute paths, and names of libraries."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from jettison.tree.root import Root, resolve
@@ -11,7 +11,6 @@ from jettison.tree.root import Root, resolve
 _PATHS = re.compile(rb"\0(/(?:bin|etc|lib|lib64|opt|sbin|usr|var)/[\x21-\x7e\x80-\xff]{2,1000})(?=\0)")
 _LIBRARIES = re.compile(rb"\0(lib[0-9A-Za-z_.+-]{1,100}\.so\.[0-9][0-9.]{0,20})(?=\0)")
 _WORDS = re.compile(rb"\0([a-z][0-9a-z+._-]{2,30})(?=\0)")
-_NAMES = re.compile(rb"\0([A-Za-z_][0-9A-Za-z_.+-]{0,63})(?=\0)")
 # The first word of a line with an option, a redirection, or only places to fill in: `host "%s" too long` and `convert <file>` are
 # for people to read, and `size <= 0` is what assert(3) says. How a file was compiled is no command either.
 _COMMANDS = re.compile(
@@ -50,9 +49,12 @@ def read(data: bytes) -> Strings:
     return Strings(_sorted(paths), _sorted(set(_LIBRARIES.findall(data)))[:_LIBRARIES_LIMIT])
 
 
-def names(data: bytes) -> set[str]:
-    """The strings that could be a user's name, or a service's."""
-    return {name.decode() for name in _NAMES.findall(data)}
+def alone(data: bytes, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of `names` that are a whole string in a file's data."""
+    if not names:
+        return ()
+    pattern = b"|".join(re.escape(name.encode("utf-8", "surrogateescape")) for name in names)
+    return _sorted(set(re.findall(b"\0(%b)(?=\0)" % pattern, data)))
 
 
 def words(data: bytes) -> tuple[str, ...]:

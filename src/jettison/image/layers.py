@@ -10,6 +10,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from jettison.errors import InvalidData
@@ -175,19 +176,17 @@ def _in_two(compress: Callable[[bytearray], bytes], chunk: bytearray) -> Iterato
 
 
 def _side_by_side(compress: Callable[[bytearray], bytes], first: bytearray, chunks: Iterator[bytearray]) -> Iterator[bytes]:
-    """Results in order; never more chunks in work than threads and one."""
+    """Results in order; never more chunks in work than processors and one."""
     from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
 
-    threads = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(threads) as pool:
-        pending: deque[Future[bytes]] = deque([pool.submit(compress, first)])
-        for chunk in chunks:
-            pending.append(pool.submit(compress, chunk))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    processors = len(os.sched_getaffinity(0))
+    pending = deque([Beside(partial(compress, first))])
+    for chunk in chunks:
+        pending.append(Beside(partial(compress, chunk)))
+        if len(pending) > processors:
+            yield pending.popleft().wait()
+    while pending:
+        yield pending.popleft().wait()
 
 
 def _zeros_once(compress: Callable[[bytearray], bytes]) -> Callable[[bytearray], bytes]:

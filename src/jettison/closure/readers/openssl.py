@@ -14,7 +14,7 @@ from jettison.closure.readers import certificates
 from jettison.closure.why import Need, Reason
 from jettison.tree.root import Root, resolve
 
-_FOLDER = re.compile(rb'\b(OPENSSLDIR|MODULESDIR|ENGINESDIR): "(/[^"\0]{1,1000})"')
+_FOLDER = re.compile(rb'(OPENSSLDIR|MODULESDIR|ENGINESDIR): "(/[^"\0]{1,1000})"')
 _SECTION = re.compile(r"\[\s*([^\]]+?)\s*\]")
 _INCLUDE = re.compile(r"\.include\b\s*=?\s*(.+)")
 _YES = ("1", "yes", "true", "on")
