@@ -3,6 +3,7 @@
 The identifiers are those of the vulnerabilities in other runners that each test repeats.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -200,6 +201,59 @@ def test_volumes_stay_inside(world: World, link: str) -> None:
     assert list(outside.iterdir()) == []
     assert worlds.own_mounts(world) == before
     assert not os.path.exists("/new") and not os.path.exists("/memory")
+
+
+@pytest.mark.parametrize("link", ["/", "..", "/proc/self/root", "/proc/1/root", "{outside}", "loop"])
+@pytest.mark.parametrize("place", ["run", "run/secrets"])
+def test_secrets_stay_inside(world: World, place: str, link: str) -> None:
+    """Where the image has a link in their place, nothing is written outside (CVE-2024-9341)."""
+    outside = world.folder("outside")
+
+    def fill(root: Path) -> None:
+        (root / place).parent.mkdir(exist_ok=True)
+        (root / place).symlink_to(link.format(outside=outside))
+
+    world.image(fill)
+    before = (worlds.own_mounts(world), set(os.listdir("/")))
+
+    done = world.call("--secret", "id=db,env=HOME", "box", "cat", "/run/secrets/db")
+
+    assert done.returncode in (0, 125)
+    assert list(outside.iterdir()) == []
+    assert (worlds.own_mounts(world), set(os.listdir("/"))) == before
+
+
+def test_a_secret_is_nowhere_else(world: World) -> None:
+    """In no file of the store, and in no process's environment or command line."""
+    secret = f"secret-{os.urandom(8).hex()}"
+    path = world.folder("private") / "file"
+    path.write_text(secret)
+    if world.user and os.geteuid() == 0:
+        world.user.give(path)
+    script = "cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; echo ready; sleep 100"
+    process = world.start("--secret", f"id=db,src={path}", "box", "sh", "-c", script)
+    assert process.stdout is not None
+    seen = process.stdout.readline()
+    while not seen.endswith(b"ready\n"):
+        seen += process.stdout.readline()
+
+    holders = [each for each in said_of_processes() if secret.encode() in each]
+
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert (secret.encode() in seen, holders) == (False, [])
+    files = [each for each in world.store.rglob("*") if each.is_file() and not each.is_symlink()]
+    assert [each for each in files if secret.encode() in each.read_bytes()] == []
+
+
+def said_of_processes() -> list[bytes]:
+    """The environments and command lines of all processes of the machine."""
+    found = []
+    for path in (path for name in ("environ", "cmdline") for path in Path("/proc").glob(f"[0-9]*/{name}")):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes())
+    return found
 
 
 def test_a_race_for_a_volumes_place(world: World) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from jettison.cli.flags import Values
     from jettison.events import Reporter
+    from jettison.sandbox.memory import MemoryFolder
+    from jettison.sandbox.names import Names
 
 COMMAND = Command(
     "run",
@@ -28,13 +30,19 @@ COMMAND = Command(
         Flag("env-file", "read variables from a file", "FILE", repeats=True),
         Flag("volume", "show a file or folder of this machine inside", "SOURCE:TARGET[:ro]", short="v", repeats=True),
         Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
+        Flag("secret", "a file in /run/secrets that is nowhere else", "id=NAME,src=FILE|env=VARIABLE", repeats=True),
         Flag("workdir", "where the program starts", "FOLDER", short="w"),
         Flag("user", "whom it runs as", "USER[:GROUP]", short="u"),
+        Flag("group-add", "one more group of its", "GROUP", repeats=True),
         Flag("entrypoint", "the program, instead of the image's", "PROGRAM"),
         Flag("interactive", "pass stdin on", short="i"),
         Flag("tty", "give it a terminal", short="t"),
         Flag("network", "`host`, or `none` for a network of its own without a way out", "host|none"),
         Flag("hostname", "the name it sees as the machine's", "NAME", short="h"),
+        Flag("add-host", "a line of its /etc/hosts", "NAME:IP", repeats=True),
+        Flag("dns", "a name server, instead of the machine's", "IP", repeats=True),
+        Flag("dns-search", "a domain to look names up in, instead of the machine's", "DOMAIN", repeats=True),
+        Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True),
         Flag("read-only", "let it write to volumes and memory alone"),
         Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
         Flag("name", "a name, unique among what runs", "NAME"),
@@ -69,6 +77,7 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
         values.text("user"),
         values.text("name"),
         _options(values),
+        values.texts("group-add"),
     )
     store = values.text("store")
     if values.on("explain"):
@@ -106,7 +115,10 @@ def _options(values: "Values") -> Options:
         values.on("init", default=True),
         sorted(mounts, key=lambda mount: mount.target.count("/")),  # what lies in another comes after it
         [volume for volume in volumes if isinstance(volume, str)],
+        _memory(values),
+        _names(values),
     )
+    _keep_apart(options)
     if options.terminal and options.interactive and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options
@@ -150,7 +162,35 @@ def _env_file(path: str) -> "list[str]":
     return texts
 
 
+# Names of machines
+
+
+def _names(values: "Values") -> "Names | None":
+    given = [values.texts(name) for name in ("add-host", "dns", "dns-search", "dns-option")]
+    if not any(given):
+        return None
+    from jettison.cli.run_names import names
+
+    return names(*given)
+
+
 # Files
+
+
+def _memory(values: "Values") -> "list[MemoryFolder]":
+    if not values.has("secret"):
+        return []
+    from jettison.cli.run_secrets import secrets
+
+    return [secrets(values.texts("secret"))]
+
+
+def _keep_apart(options: Options) -> None:
+    """Nothing that was asked for may be hidden by something else."""
+    for folder in options.memory:
+        for mount in options.mounts:
+            if f"{mount.target}/".startswith(f"{folder.path}/"):
+                raise UsageError(f"`{mount.target}` would lie in {folder.path}, where {folder.what} are")
 
 
 def _workdir(path: str) -> str:

@@ -1,6 +1,7 @@
 """Who a container runs as: the `user` of a configuration, looked up in the image's own passwd(5) and group(5)."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jettison.errors import InvalidData
@@ -9,6 +10,7 @@ from jettison.errors import InvalidData
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", re.ASCII)
 _ID_LIMIT = (1 << 32) - 2
+_EXAMPLE = "--user 1000:1000"
 
 
 class Account(NamedTuple):
@@ -36,6 +38,11 @@ def find_account(user: str, passwd: str, group: str) -> Account:
     return Account(uid, gid, tuple(dict.fromkeys([gid, *members])), home)
 
 
+def find_groups(names: Sequence[str], group: str) -> list[int]:
+    """The numbers of groups that are given by name or number. Errors: InvalidData for a name that is not there."""
+    return [_group(name, group, "--group-add 44") for name in names]
+
+
 def _user(name: str, passwd: str) -> tuple[str, int, int, str] | None:
     """The passwd entry of a name or number; None for a number that is not there."""
     number = _number_or_name(name, "user")
@@ -49,14 +56,14 @@ def _user(name: str, passwd: str) -> tuple[str, int, int, str] | None:
     return None
 
 
-def _group(name: str, group: str) -> int:
+def _group(name: str, group: str, example: str = _EXAMPLE) -> int:
     number = _number_or_name(name, "group")
     if number is not None:
         return number
     for found, gid, _ in _groups(group):
         if found == name:
             return gid
-    raise _absent("group", name, "/etc/group")
+    raise _absent("group", name, "/etc/group", example)
 
 
 def _groups(group: str) -> list[tuple[str, int, str]]:
@@ -77,5 +84,5 @@ def _number_or_name(text: str, what: str) -> int | None:
     return None
 
 
-def _absent(what: str, name: str, file: str) -> InvalidData:
-    return InvalidData(f"the image's {file} has no {what} `{name}`", "give a number instead, as in `--user 1000:1000`")
+def _absent(what: str, name: str, file: str, example: str = _EXAMPLE) -> InvalidData:
+    return InvalidData(f"the image's {file} has no {what} `{name}`", f"give a number instead, as in `{example}`")

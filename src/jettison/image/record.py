@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from jettison.errors import InvalidData
-from jettison.image.accounts import Account, find_account
+from jettison.image.accounts import Account, find_account, find_groups
 from jettison.image.image import Image
 from jettison.image.merged import MergedLayers, is_opaque
 from jettison.tree.root import Root, resolve
@@ -32,6 +32,11 @@ def record_layers(record: bytes) -> list[str]:
 def image_account(root: Root, user: str) -> Account:
     """Who `user` is in the image. Errors: InvalidData for a name that is not there."""
     return find_account(user, _database(root, "/etc/passwd"), _database(root, "/etc/group"))
+
+
+def image_groups(root: Root, names: Sequence[str]) -> list[int]:
+    """The numbers of groups of the image. Errors: InvalidData for a name that is not there."""
+    return find_groups(names, _database(root, "/etc/group"))
 
 
 def _pairs(image: Image, layers: Sequence[str], account: Account) -> Iterator[tuple[str, str]]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
+    from jettison.sandbox.memory import MemoryFolder
+    from jettison.sandbox.names import Names
 
 # What docker hides and protects, and why it had to: moby's and podman's defaults, CVE-2022-0492, the RAPL side channels.
 HIDDEN_PROC = (
@@ -74,6 +76,8 @@ class Options:
         init: bool = True,
         mounts: "Sequence[Bind | Tmpfs]" = (),
         anonymous_volumes: "Sequence[str]" = (),
+        memory: "Sequence[MemoryFolder]" = (),
+        names: "Names | None" = None,
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -83,6 +87,9 @@ class Options:
         self.init = init
         self.mounts = tuple(mounts)
         self.anonymous_volumes = tuple(anonymous_volumes)
+        self.memory = tuple(memory)
+        self.names = names
+        self.added_groups: tuple[int, ...] = ()
 
     @property
     def has_own_network(self) -> bool:
@@ -142,12 +149,14 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         DevFilesystem("mqueue", "mqueue", memory),
         # The caller's own wishes.
         *options.mounts,
+        *_memory(process, options),
         *([ReadOnlyRoot()] if options.read_only else []),
         *_terminal(process, options, place),
         # The machine's files are gone; then its privileges; then jettison itself.
         Pivot(),
         WorkingDirectory(process.cwd),
         Program(process.argv[0], _search_path(process)),
+        *_added_groups(options),
         Privileges(user.uid, user.gid, user.groups),
         Execute(process.argv, process.env, options.init, options.terminal),
     ]
@@ -157,6 +166,22 @@ def _volumes(options: Options) -> "list[Operation]":
     """In a world that may be written everything is as throw-away as an anonymous volume: only the folder is needed."""
     kind = Writable if options.read_only else Folder
     return [kind(path) for path in options.anonymous_volumes]
+
+
+def _memory(process: "Process", options: Options) -> "list[Operation]":
+    if not options.memory:
+        return []
+    from jettison.sandbox.memory import ShowMemory
+
+    return [ShowMemory(folder, process.user.uid, process.user.gid) for folder in options.memory]
+
+
+def _added_groups(options: Options) -> "list[Operation]":
+    if not options.added_groups:
+        return []
+    from jettison.sandbox.groups import AddedGroups
+
+    return [AddedGroups(options.added_groups)]
 
 
 def _terminal(process: "Process", options: Options, place: Place) -> "list[Operation]":

@@ -26,6 +26,7 @@ class Call:
     """One start: the image, the program's arguments, and how they differ from what the image says.
 
     `env`: NAME=VALUE texts, or NAME to remove one. `entrypoint`: None keeps the image's. `name`: unique among what runs.
+    `groups`: more groups of the program, names of the image's or numbers.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Call:
         user: str = "",
         name: str = "",
         options: "Options | None" = None,
+        groups: "Sequence[str]" = (),
     ) -> None:
         self.image = image
         self.arguments = tuple(arguments)
@@ -47,6 +49,7 @@ class Call:
         self.user = user
         self.name = name
         self.options = options or Options()
+        self.groups = tuple(groups)
 
 
 def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | None" = None) -> int:
@@ -155,7 +158,7 @@ def _folders(store: str, record: Record) -> "list[str]":
 def _claim(store: str, name: str) -> int:
     """A descriptor whose lock says that the name is taken. Errors: UsageError where it is."""
     folder = f"{store}/names"
-    if not (name.isascii() and name[0].isalnum() and len(name) <= 128 and name.translate(_WITHOUT_MARKS).isalnum()):
+    if not is_name(name):
         raise UsageError(f"`{name}` is no name for a container", "letters, digits, `_`, `.` and `-`, a letter or digit first")
     os.makedirs(folder, 0o700, exist_ok=True)
     descriptor = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -165,6 +168,11 @@ def _claim(store: str, name: str) -> int:
         os.close(descriptor)
         raise UsageError(f"the name `{name}` is taken by a container that runs", "give another `--name`, or none") from error
     return descriptor
+
+
+def is_name(text: str) -> bool:
+    """Whether a container, a volume or a secret may be called so: never a way out of a folder."""
+    return text.isascii() and text[:1].isalnum() and len(text) <= 128 and text.translate(_WITHOUT_MARKS).isalnum()
 
 
 _WITHOUT_MARKS = {ord(mark): None for mark in "_.-"}
@@ -179,6 +187,9 @@ def _prepare(store: str, record: Record, call: Call) -> "tuple[Process, Options,
         options.hostname = os.urandom(6).hex()
     hostname = options.hostname or os.uname().nodename
     user = _user(store, record, call.user) if call.user else record.user
+    if call.groups:
+        options.added_groups = _groups(store, record, call.groups)
+        user = User(user.uid, user.gid, (*user.groups, *options.added_groups), user.home)
     defaults = [f"PATH={DEFAULT_PATH}", f"HOSTNAME={hostname}", f"HOME={user.home}"]
     if options.terminal:
         defaults.append("TERM=xterm")
@@ -201,11 +212,21 @@ def _user(store: str, record: Record, text: str) -> User:
     return User(account.uid, account.gid, account.groups, account.home)
 
 
+def _groups(store: str, record: Record, names: "Sequence[str]") -> "tuple[int, ...]":
+    """The numbers of these groups in the image. Errors: InvalidData."""
+    from jettison.image.merged import MergedLayers
+    from jettison.image.record import image_groups
+
+    return tuple(image_groups(MergedLayers(_folders(store, record)), names))
+
+
 def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     """What a program looks up about names: the machine's own files with its network, almost nothing without."""
     hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
     if options.has_own_network:
         hosts = _LOCALHOST + f"127.0.0.1\t{hostname}\n".encode()
+    if options.names:
+        hosts, resolv = options.names.hosts_file(hosts or _LOCALHOST), options.names.resolver_file(resolv)
     return [("/etc/hosts", hosts or _LOCALHOST), ("/etc/hostname", f"{hostname}\n".encode()), ("/etc/resolv.conf", resolv)]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from jettison.oci.process import Process, User
+from jettison.sandbox.memory import MemoryFolder
 from jettison.sandbox.operations import Bind, Operation, Tmpfs
 from jettison.sandbox.plan import Options, Place, namespaces, plan
 from jettison.sandbox.syscalls import CLONE_NEWNET
@@ -36,6 +37,7 @@ def test_the_order_of_the_start() -> None:
         (Options(terminal=True), "Terminal", "DevFilesystem", "Pivot"),
         (Options(mounts=[Bind("/a", "/b")]), "Bind", "DevFilesystem", "Pivot"),
         (Options(mounts=[Tmpfs("/t", 0, {})]), "Tmpfs", "DevFilesystem", "Pivot"),
+        (Options(memory=[MemoryFolder("/m", "files", [], 0o400)]), "ShowMemory", "DevFilesystem", "Pivot"),
         (Options(anonymous_volumes=["/v"], read_only=True), "Writable", "OverlayRoot", "ReadOnlyRoot"),
     ],
 )
@@ -56,6 +58,8 @@ def test_only_a_network_of_its_own_costs_a_namespace() -> None:
 def test_every_step_says_what_it_does() -> None:
     """In words that follow "cannot", and that differ."""
     options = Options("none", "me", True, True, True, True, [Bind("/a", "/b"), Tmpfs("/t", 0, {})], ["/v"])
+    options.memory = (MemoryFolder("/m", "the secrets", [("db", b"value")], 0o400),)
+    options.added_groups = (44,)
     said = [operation.describe() for operation in plan(PROCESS, options, PLACE)]
 
     assert len(set(said)) == len(said)
