@@ -256,6 +256,55 @@ def said_of_processes() -> list[bytes]:
     return found
 
 
+@pytest.mark.parametrize("link", ["/", "..", "/proc/self/root", "/proc/1/root", "/proc/self/cwd", "{outside}", "loop"])
+@pytest.mark.parametrize("place", ["loop", "loop/below"])
+def test_named_volumes_stay_inside(world: World, place: str, link: str) -> None:
+    """Where the image has a link in a volume's place, nothing of the machine is copied into the volume, or written
+    (CVE-2022-23648, CVE-2024-9341)."""
+    outside = world.folder("outside")
+    for folder in (outside, outside / "below"):
+        folder.mkdir(exist_ok=True)
+        (folder / "private").write_text("of the machine")
+    world.image(lambda root: (root / "loop").symlink_to(link.format(outside=outside)))
+    before = worlds.own_mounts(world)
+
+    done = world.call("-v", f"v:/{place}", "box", "touch", f"/{place}/new")
+
+    assert done.returncode in (0, 125)
+    assert sorted(each.name for each in outside.rglob("*")) == ["below", "private", "private"]
+    assert not list((world.store / "volumes/v").rglob("private")) and not os.path.exists("/new")
+    assert (done.returncode == 0) == (world.store / "volumes/v/new").exists()
+    assert worlds.own_mounts(world) == before
+
+
+def test_what_is_copied_into_a_volume_is_the_images(world: World) -> None:
+    """Links in what is copied are copied, not followed; devices of a volume cannot be used."""
+    outside = world.folder("outside")
+    (outside / "private").write_text("of the machine")
+
+    def fill(root: Path) -> None:
+        (root / "data/deep").mkdir(parents=True)
+        for name, target in (("out", outside), ("deep/out", outside / "private"), ("deep/up", "../../../../etc/passwd")):
+            (root / "data" / name).symlink_to(target)
+
+    world.image(fill)
+
+    world.shell("true", "-v", "v:/data")
+
+    copied = world.store / "volumes/v"
+    assert sorted(str(path.relative_to(copied)) for path in copied.rglob("*")) == ["deep", "deep/out", "deep/up", "out"]
+    assert all((copied / name).is_symlink() for name in ("out", "deep/out", "deep/up"))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "..", ".", ".hidden", "a/../../b", "/etc", "a/b", "é", "x" * 129, "a\nb"])
+def test_a_volumes_name_is_never_a_way_out(world: World, name: str) -> None:
+    """It is one file name of the store's own folder."""
+    done = world.call("--mount", f"type=volume,source={name},target=/v", "box", "true")
+
+    assert done.returncode == 125
+    assert not (world.store / "volumes").exists()
+
+
 def test_a_race_for_a_volumes_place(world: World) -> None:
     """Somebody who shares a volume swaps a folder in it for a link, while something is mounted there (CVE-2021-30465)."""
     shared, outside, source = world.folder("shared"), world.folder("outside"), world.folder("source")

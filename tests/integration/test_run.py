@@ -276,7 +276,8 @@ def test_a_volumes_missing_source_is_made(world: World) -> None:
 @pytest.mark.parametrize(
     ("volume", "message"),
     [
-        ("name:/x", "a name as its source"),
+        ("a/b:/x", "`a/b` is no name for a volume"),
+        (":/x", "`` is no name for a volume"),
         ("../../etc", "no absolute path"),
         ("/tmp:rel", "no absolute path"),
         ("/tmp:/", "no absolute path below"),

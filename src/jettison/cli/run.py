@@ -9,7 +9,7 @@ from jettison.sandbox import syscalls
 from jettison.sandbox.operations import Bind, Tmpfs
 from jettison.sandbox.plan import Options
 from jettison.sandbox.supervise import NotStarted
-from jettison.verbs.run import Call, explain, run
+from jettison.verbs.run import Call, explain, run, store_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jettison.events import Reporter
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.volumes import Volume
 
 COMMAND = Command(
     "run",
@@ -28,7 +29,8 @@ COMMAND = Command(
     (
         Flag("env", "set a variable, or pass one on by its name", "NAME[=VALUE]", short="e", repeats=True),
         Flag("env-file", "read variables from a file", "FILE", repeats=True),
-        Flag("volume", "show a file or folder of this machine inside", "SOURCE:TARGET[:ro]", short="v", repeats=True),
+        Flag("volume", "show a file or folder of this machine, or a named volume", "SOURCE:TARGET[:ro]", short="v", repeats=True),
+        Flag("mount", "the same in docker's other words", "type=bind|tmpfs|volume,KEY=VALUE...", repeats=True),
         Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
         Flag("secret", "a file in /run/secrets that is nowhere else", "id=NAME,src=FILE|env=VARIABLE", repeats=True),
         Flag("workdir", "where the program starts", "FOLDER", short="w"),
@@ -101,8 +103,8 @@ def _reporter(values: "Values") -> "Reporter":
 
 
 def _options(values: "Values") -> Options:
-    volumes = [_volume(text) for text in values.texts("volume")]
-    mounts = [volume for volume in volumes if not isinstance(volume, str)] + [_tmpfs(text) for text in values.texts("tmpfs")]
+    given = _mounts(values)
+    mounts = [mount for mount in given if not isinstance(mount, str)]
     network = values.text("network", "host")
     if network not in ("host", "none"):
         raise UsageError(f"there is no network `{network}`", "`--network host` or `--network none`")
@@ -114,9 +116,10 @@ def _options(values: "Values") -> Options:
         values.on("tty"),
         values.on("init", default=True),
         sorted(mounts, key=lambda mount: mount.target.count("/")),  # what lies in another comes after it
-        [volume for volume in volumes if isinstance(volume, str)],
+        [target for target in given if isinstance(target, str)],
         _memory(values),
         _names(values),
+        _named_volumes(mounts),
     )
     _keep_apart(options)
     if options.terminal and options.interactive and not os.isatty(0):
@@ -199,22 +202,44 @@ def _workdir(path: str) -> str:
     return path
 
 
-def _volume(text: str) -> "Bind | str":
-    """SOURCE:TARGET[:OPTIONS]; TARGET alone is an anonymous volume, as throw-away as all the rest."""
+def _mounts(values: "Values") -> "list[Bind | Tmpfs | str]":
+    """All that is mounted; a text is the target of an anonymous volume, as throw-away as all the rest."""
+    folder = f"{store_path(values.text('store'))}/volumes"
+    mounts: list[Bind | Tmpfs | str] = [_volume(text, folder) for text in values.texts("volume")]
+    mounts += [_tmpfs(text) for text in values.texts("tmpfs")]
+    if values.has("mount"):
+        from jettison.cli.run_mounts import mount
+
+        mounts += [mount(text, folder) for text in values.texts("mount")]
+    return mounts
+
+
+def _named_volumes(mounts: "Sequence[Bind | Tmpfs]") -> "list[Volume]":
+    if all(type(mount) in (Bind, Tmpfs) for mount in mounts):
+        return []
+    from jettison.sandbox.volumes import Volume
+
+    return [mount for mount in mounts if isinstance(mount, Volume)]
+
+
+def _volume(text: str, volumes: str) -> "Bind | str":
+    """SOURCE:TARGET[:OPTIONS]; TARGET alone is an anonymous volume. `volumes`: the folder of named ones."""
     source, colon, rest = text.partition(":")
     if not colon:
-        return _target(text, text)
+        return mount_target(text, text)
     target, _, option_text = rest.partition(":")
     options = [option for option in option_text.split(",") if option]
     for option in options:
         if option != "ro" and option not in _VOLUME_OPTIONS:
             raise UsageError(f"volume `{text}` has an unknown option `{option}`", "known are `ro` and `rw`")
     if not source.startswith(("/", ".")):
-        raise UsageError(f"volume `{text}` has a name as its source", f"give a folder: `-v ./{source}:{target}`")
+        from jettison.cli.run_mounts import named_volume
+
+        return named_volume(volumes, source, mount_target(target, text), text, "ro" in options, "nocopy" not in options)
     path = os.path.abspath(source)
     if not os.path.exists(path):
         os.makedirs(path)  # as docker does
-    return Bind(path, _target(target, text), "ro" in options)
+    return Bind(path, mount_target(target, text), "ro" in options)
 
 
 def _tmpfs(text: str) -> Tmpfs:
@@ -231,10 +256,10 @@ def _tmpfs(text: str) -> Tmpfs:
             options[name] = value
         else:
             raise UsageError(f"tmpfs `{text}` has an unknown option `{option}`", "known are size=, mode=, uid=, gid=, ro, exec …")
-    return Tmpfs(_target(target, text), attributes, options)
+    return Tmpfs(mount_target(target, text), attributes, options)
 
 
-def _target(path: str, text: str) -> str:
+def mount_target(path: str, text: str) -> str:
     """A mount's place inside. Nothing may lie on what hides parts of /proc."""
     clean = os.path.normpath(path)
     if not path.startswith("/") or clean in ("/", "//"):

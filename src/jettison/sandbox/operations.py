@@ -267,7 +267,7 @@ class Bind(Operation):
         attributes |= syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV
         syscalls.set_attributes(tree, attributes, recursive=True, propagation=syscalls.MS_PRIVATE)
         target = mount_point(world.root, self.target, is_folder=is_folder(tree))
-        refuse_proc(world, target, self.target)
+        require_place(world, target, self.target)
         syscalls.attach(tree, target)
 
 
@@ -299,7 +299,7 @@ class Tmpfs(Operation):
     def execute(self, world: "World") -> None:
         options = {"mode": self._mode(world), **self.options}
         target = mount_point(world.root, self.target, is_folder=True)
-        refuse_proc(world, target, self.target)
+        require_place(world, target, self.target)
         syscalls.attach(syscalls.new_filesystem("tmpfs", self.attributes, **options), target)
 
     def _mode(self, world: "World") -> str:
@@ -375,8 +375,11 @@ class Pivot(Operation):
         os.chdir("/")
 
 
-def refuse_proc(world: "World", target: int, path: str) -> None:
-    """Nothing may lie on what hides parts of /proc, also not through a link of the image (CVE-2023-27561)."""
+def require_place(world: "World", target: int, path: str) -> None:
+    """Nothing may lie on what hides parts of /proc, also not through a link of the image (CVE-2023-27561), nor on the root
+    itself, where nobody would see it."""
+    if os.path.samestat(os.fstat(target), os.fstat(world.root)):
+        raise Failure(f"refusing to mount on `{path}`: it leads to the image's root")
     if os.fstat(target).st_dev == os.fstat(world.mounts["proc"]).st_dev:
         raise Failure(f"refusing to mount on `{path}`: it lies in /proc")
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.enter import Operation
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.volumes import Volume
 
 # What docker hides and protects, and why it had to: moby's and podman's defaults, CVE-2022-0492, the RAPL side channels.
 HIDDEN_PROC = (
@@ -78,6 +79,7 @@ class Options:
         anonymous_volumes: "Sequence[str]" = (),
         memory: "Sequence[MemoryFolder]" = (),
         names: "Names | None" = None,
+        volumes: "Sequence[Volume]" = (),
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -86,6 +88,7 @@ class Options:
         self.terminal = terminal
         self.init = init
         self.mounts = tuple(mounts)
+        self.volumes = tuple(volumes)  # those of the mounts that are of the store
         self.anonymous_volumes = tuple(anonymous_volumes)
         self.memory = tuple(memory)
         self.names = names
@@ -131,6 +134,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The image's files.
         Workspace(place.workspace),
         OverlayRoot(place.layers),
+        *_filled(options),
         *(File(path, content) for path, content in place.files),
         Folder(process.cwd),
         *_volumes(options),
@@ -166,6 +170,15 @@ def _volumes(options: Options) -> "list[Operation]":
     """In a world that may be written everything is as throw-away as an anonymous volume: only the folder is needed."""
     kind = Writable if options.read_only else Folder
     return [kind(path) for path in options.anonymous_volumes]
+
+
+def _filled(options: Options) -> "list[Operation]":
+    """While there is nothing but the image: no file of ours, nothing of the kernel's, no other mount."""
+    if not options.volumes:
+        return []
+    from jettison.sandbox.volumes import Fill
+
+    return [Fill(volume) for volume in options.volumes]
 
 
 def _memory(process: "Process", options: Options) -> "list[Operation]":

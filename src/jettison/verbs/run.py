@@ -61,14 +61,16 @@ def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | No
     _open_streams()
     store = store_path(store)
     record, lock = _hold(store, call.image, make_reporter)
-    name = _claim(store, call.name) if call.name else -1
+    held = [lock]
     try:
+        if call.name:
+            held.append(_claim(store, call.name))
         process, options, place = _prepare(store, record, call)
+        held += _hold_volumes(options)
         return supervise(process, options, place)
     finally:
-        os.close(lock)
-        if name >= 0:
-            os.close(name)
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def explain(call: Call, store: str = "") -> "list[str]":
@@ -168,6 +170,15 @@ def _claim(store: str, name: str) -> int:
         os.close(descriptor)
         raise UsageError(f"the name `{name}` is taken by a container that runs", "give another `--name`, or none") from error
     return descriptor
+
+
+def _hold_volumes(options: Options) -> "list[int]":
+    """Descriptors that keep the volumes, which are made where they are missing."""
+    if not options.volumes:
+        return []
+    from jettison.image.volumes import hold
+
+    return [hold(volume.folder, volume.name) for volume in options.volumes]
 
 
 def is_name(text: str) -> bool:
