@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,66 @@ def test_the_largest_secret(world: World) -> None:
     assert world.shell("wc -c < /run/secrets/big", *flags) == f"{1 << 20}\n"
     path.write_text("x" * ((1 << 20) + 1))
     assert "larger than 1 MiB" in world.call(*flags, "box", "true").stderr
+
+
+# Certificates
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+BUNDLE = "/run/jettison/ca.pem"
+
+
+@pytest.mark.parametrize("user", ["0", "101:102"])
+def test_certificates_are_shown_and_named(world: World, user: str) -> None:
+    """Every program may read them; what the caller says of a variable counts more, what the image says less."""
+    world.image(env=["SSL_CERT_FILE=/image", "CURL_CA_BUNDLE=/image"])
+    path = world.folder("tls") / "ca.pem"
+    path.write_text(CERTIFICATE)
+    script = f"cat {BUNDLE}; stat -c %a {BUNDLE}; echo $SSL_CERT_FILE $CURL_CA_BUNDLE $NODE_EXTRA_CA_CERTS $DENO_CERT"
+
+    done = world.call("--ca", str(path), "-u", user, "-e", "CURL_CA_BUNDLE=/mine", "-e", "DENO_CERT", "box", "sh", "-c", script)
+
+    assert done.stdout == f"{CERTIFICATE}444\n{BUNDLE} /mine {BUNDLE}\n"
+    assert "Read-only file system" in world.call("--ca", str(path), "box", "sh", "-c", f"echo x > {BUNDLE}").stderr
+    assert "CERT" not in world.shell("env", "-e", "SSL_CERT_FILE")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{CERTIFICATE}-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n", "has a private key in it"),
+        (f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n", "has a private key in it"),
+        (SECRET, "no certificate in the PEM form"),
+        ("", "no certificate in the PEM form"),
+        (None, "No such file"),
+    ],
+)
+def test_certificates_that_are_refused(world: World, content: str | None, message: str) -> None:
+    """Before anything is started; what stands in the file is not repeated."""
+    path = world.folder("tls") / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+
+    done = world.call("--ca", str(path), "box", "true")
+
+    assert (done.returncode, message in done.stderr) == (125, True), done.stderr
+    assert SECRET not in done.stderr
+
+
+@pytest.mark.parametrize("world", ["root"], indirect=True)
+def test_openssl_trusts_the_certificates(world: World, require: Callable[[str], str], tmp_path: Path) -> None:
+    """A program's own library takes them from the variable."""
+    openssl = require("openssl")
+    key, path = tmp_path / "key.pem", tmp_path / "ca.pem"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=test", "-keyout"]
+    subprocess.run([openssl, *words, key, "-out", path], check=True, capture_output=True)
+    image = world.jettison("pack", "-q", "openssl").strip()
+    verify = ["verify", "/leaf.pem"]
+
+    trusted = world.call("-v", f"{path}:/leaf.pem:ro", "--ca", str(path), image, *verify)
+    stranger = world.call("-v", f"{path}:/leaf.pem:ro", image, *verify)
+
+    assert (trusted.returncode, trusted.stdout) == (0, "/leaf.pem: OK\n"), trusted.stderr
+    assert stranger.returncode != 0
 
 
 # Names of machines

@@ -33,6 +33,7 @@ COMMAND = Command(
         Flag("mount", "the same in docker's other words", "type=bind|tmpfs|volume,KEY=VALUE...", repeats=True),
         Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
         Flag("secret", "a file in /run/secrets that is nowhere else", "id=NAME,src=FILE|env=VARIABLE", repeats=True),
+        Flag("ca", "certificates to trust instead of the image's, in PEM form", "FILE"),
         Flag("workdir", "where the program starts", "FOLDER", short="w"),
         Flag("user", "whom it runs as", "USER[:GROUP]", short="u"),
         Flag("group-add", "one more group of its", "GROUP", repeats=True),
@@ -131,13 +132,20 @@ def _options(values: "Values") -> Options:
 
 
 def _environment(values: "Values") -> "list[str]":
-    """Files first, then flags: the last word counts."""
-    texts = [text for path in values.texts("env-file") for text in _env_file(path)]
+    """What `--ca` says, then files, then flags: the last word counts."""
+    texts = _ca_variables() if values.has("ca") else []
+    texts += [text for path in values.texts("env-file") for text in _env_file(path)]
     for text in values.texts("env"):
         if not text or text.startswith("="):
             raise UsageError(f"`{text}` is no variable: expected NAME=VALUE or NAME")
         texts.append(_with_value(text))
     return texts
+
+
+def _ca_variables() -> "list[str]":
+    from jettison.cli.run_ca import variables
+
+    return variables()
 
 
 def _with_value(text: str) -> str:
@@ -181,11 +189,16 @@ def _names(values: "Values") -> "Names | None":
 
 
 def _memory(values: "Values") -> "list[MemoryFolder]":
-    if not values.has("secret"):
-        return []
-    from jettison.cli.run_secrets import secrets
+    folders = []
+    if values.has("secret"):
+        from jettison.cli.run_secrets import secrets
 
-    return [secrets(values.texts("secret"))]
+        folders.append(secrets(values.texts("secret")))
+    if values.has("ca"):
+        from jettison.cli.run_ca import certificates
+
+        folders.append(certificates(values.text("ca")))
+    return folders
 
 
 def _keep_apart(options: Options) -> None:
