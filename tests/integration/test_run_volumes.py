@@ -1,5 +1,6 @@
 """Named volumes, and `--mount`, as root and as an ordinary user."""
 
+import json
 import os
 from pathlib import Path
 
@@ -146,3 +147,65 @@ def test_mounts_that_are_refused(world: World, mount: str, message: str) -> None
 
     assert (done.returncode, message in done.stderr) == (125, True), done.stderr
     assert not (world.store / "volumes").exists()
+
+
+# `jettison volume`
+
+
+def volume(world: World, *words: str) -> str:
+    """`jettison volume …`: its stdout."""
+    return world.jettison("volume", *words)
+
+
+def test_volumes_are_made_listed_and_removed(world: World) -> None:
+    """In docker's words; twice made is made, and a clean-up of the store leaves them."""
+    assert volume(world, "ls", "-q") == ""
+    assert volume(world, "create", "one", "two", "one") == "one\ntwo\none\n"
+    world.shell("echo x > /v/file", "-v", "three:/v")
+    world.jettison("prune")
+
+    assert volume(world, "ls", "-q") == "one\nthree\ntwo\n"
+    assert f"three        {world.store}/volumes/three\n" in volume(world, "ls")
+    assert [each["name"] for each in json.loads(volume(world, "ls", "--json"))["volumes"]] == ["one", "three", "two"]
+    assert json.loads(volume(world, "inspect", "one"))[0]["Mountpoint"] == f"{world.store}/volumes/one"
+    assert volume(world, "rm", "one", "three") == "one\nthree\n"
+    assert volume(world, "rm", "-f", "one") == ""
+    assert volume(world, "prune", "--force").startswith("Deleted: two\n")
+    assert list((world.store / "volumes").iterdir()) == list((world.store / "tmp").iterdir()) == []
+
+
+def test_a_volume_in_use_is_not_removed(world: World) -> None:
+    """As long as a container has it."""
+    process = world.start("-v", "used:/data", "box", "sh", "-c", "echo ready; sleep 20")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+
+    done = world.jettison.call("volume", "rm", "used")
+    assert (done.returncode, "is used by a container" in done.stderr) == (2, True), done.stderr
+    assert "Deleted" not in volume(world, "prune", "--force")
+    process.kill()
+    process.communicate()
+
+    assert volume(world, "rm", "used") == "used\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "needs a verb"),
+        (["mount"], "needs a verb"),
+        (["ls", "x"], "takes no argument"),
+        (["rm"], "needs the name"),
+        (["rm", "absent"], "no volume `absent`"),
+        (["rm", "../tmp"], "no volume `../tmp`"),
+        (["inspect", ".."], "no volume `..`"),
+        (["create", "../x"], "no name for a volume"),
+        (["create", ""], "no name for a volume"),
+        (["prune"], "nobody can bring back"),
+    ],
+)
+def test_calls_that_are_refused(world: World, words: list[str], message: str) -> None:
+    """With the next move."""
+    done = world.jettison.call("volume", *words)
+
+    assert (done.returncode in (1, 2), message in done.stderr, "hint: " in done.stderr) == (True, True, True), done.stderr

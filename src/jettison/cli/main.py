@@ -24,6 +24,7 @@ VERBS = {
     "history": "what made each layer of an image",
     "tag": "give an image another name",
     "rmi": "remove names of images",
+    "volume": "list, make, show and remove named volumes",
     "prune": "remove what no name refers to",
     "fsck": "check every blob of the store",
     "save": "images → a file that other tools read",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DOCUMENT_LIMIT_BYTES = 4 << 20
 _PARTS = ("tmp", "tags", "blobs", "blobs/sha256", "layers", "run", "oci-layout")
-_OWN_NAMES = {"blobs", "cache", "layers", "names", "run", "tags", "tmp"}
+_OWN_NAMES = {"blobs", "cache", "layers", "names", "run", "tags", "tmp", "volumes"}
 _OWN_NAMES |= {"oci-layout", "lock", "index.lock", "index.json", "lost+found"}
 _PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _HEX = set("0123456789abcdef")
