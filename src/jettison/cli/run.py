@@ -9,7 +9,7 @@ from jettison.sandbox import syscalls
 from jettison.sandbox.operations import Bind, Tmpfs
 from jettison.sandbox.plan import Options
 from jettison.sandbox.supervise import NotStarted
-from jettison.verbs.run import Call, explain, run, store_path
+from jettison.verbs.run import Call, explain, is_name, run, store_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,13 +246,21 @@ def _volume(text: str, volumes: str) -> "Bind | str":
         if option != "ro" and option not in _VOLUME_OPTIONS:
             raise UsageError(f"volume `{text}` has an unknown option `{option}`", "known are `ro` and `rw`")
     if not source.startswith(("/", ".")):
-        from jettison.cli.run_mounts import named_volume
-
         return named_volume(volumes, source, mount_target(target, text), text, "ro" in options, "nocopy" not in options)
     path = os.path.abspath(source)
     if not os.path.exists(path):
         os.makedirs(path)  # as docker does
     return Bind(path, mount_target(target, text), "ro" in options)
+
+
+def named_volume(volumes: str, name: str, target: str, text: str, read_only: bool, copies: bool) -> "Volume":
+    """A volume by its name. Errors: UsageError where it is none."""
+    if not is_name(name):
+        hint = "letters, digits, `_`, `.` and `-`, a letter or digit first; a folder of this machine starts with `/` or `.`"
+        raise UsageError(f"volume `{text}`: `{name}` is no name for a volume", hint)
+    from jettison.sandbox.volumes import Volume
+
+    return Volume(volumes, name, target, read_only, copies)
 
 
 def _tmpfs(text: str) -> Tmpfs:

@@ -1,15 +1,17 @@
-"""`--mount` of `jettison run`, and volumes by name: docker's keys and meanings."""
+"""`--mount` of `jettison run`: docker's keys and meanings."""
 
 import csv
 import os
 import re
 
-from jettison.cli.run import mount_target
+from jettison.cli.run import mount_target, named_volume
 from jettison.errors import UsageError
 from jettison.sandbox import syscalls
 from jettison.sandbox.operations import Bind, Tmpfs
-from jettison.sandbox.volumes import Volume
-from jettison.verbs.run import is_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jettison.sandbox.volumes import Volume
 
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
 _KEYS = {
@@ -42,14 +44,6 @@ def mount(text: str, volumes: str) -> "Bind | Tmpfs | str":
     if kind == "tmpfs":
         return _tmpfs(fields, target, text)
     return _bind(fields, target, text) if kind == "bind" else _volume(fields, target, text, volumes)
-
-
-def named_volume(volumes: str, name: str, target: str, text: str, read_only: bool, copies: bool) -> Volume:
-    """A volume by its name. Errors: UsageError where it is none."""
-    if not is_name(name):
-        hint = "letters, digits, `_`, `.` and `-`, a letter or digit first; a folder of this machine starts with `/` or `.`"
-        raise UsageError(f"volume `{text}`: `{name}` is no name for a volume", hint)
-    return Volume(volumes, name, target, read_only, copies)
 
 
 def _fields(text: str) -> "dict[str, str]":
