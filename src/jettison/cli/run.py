@@ -25,7 +25,8 @@ COMMAND = Command(
     "run",
     "[FLAGS] IMAGE [ARG...]",
     "Run an image as a sandboxed process: its own files, processes and users, no privileges. Volumes alone are kept.",
-    "jettison run -it --rm alpine\njettison run -v ./site:/srv:ro -e PORT=8080 app --verbose\njettison run -v data:/data --secret id=db,src=./password app",
+    "jettison run -it --rm alpine\njettison run -v ./site:/srv:ro -e PORT=8080 app --verbose\n"
+    "jettison run -v data:/data --secret id=db,src=./password app",
     (
         Flag("env", "set a variable, or pass one on by its name", "NAME[=VALUE]", short="e", repeats=True),
         Flag("env-file", "read variables from a file", "FILE", repeats=True),
