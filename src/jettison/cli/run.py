@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from jettison.cli.flags import Values
     from jettison.events import Reporter
+    from jettison.sandbox.seccomp import Filter
 
 COMMAND = Command(
     "run",
@@ -39,6 +40,7 @@ COMMAND = Command(
         Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
         Flag("name", "a name, unique among what runs", "NAME"),
         Flag("rm", "keep nothing afterwards, as always"),
+        Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
         Flag("explain", "print the steps of the start instead of taking them"),
     ),
     passes_on=True,
@@ -106,10 +108,19 @@ def _options(values: "Values") -> Options:
         values.on("init", default=True),
         sorted(mounts, key=lambda mount: mount.target.count("/")),  # what lies in another comes after it
         [volume for volume in volumes if isinstance(volume, str)],
+        _system_calls(values.texts("security-opt")),
     )
     if options.terminal and options.interactive and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options
+
+
+def _system_calls(texts: "Sequence[str]") -> "Filter | None":
+    if not texts:
+        return None
+    from jettison.cli.security import system_calls
+
+    return system_calls(texts)
 
 
 # Environment

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import NoReturn, Protocol
 
+    from jettison.sandbox.seccomp import Filter
+
     class Operation(Protocol):
         """One step into the new world: says what it does, and does it. `hint` is the next move where it fails."""
 
@@ -47,6 +49,8 @@ class World:
         self.root = -1  # the new root folder
         self.mounts: dict[str, int] = {}  # our own mounts in it, by name
         self.program = ""  # the path to execute
+        self.init_filter: Filter | None = None  # the system calls of the init, and the program's
+        self.filter: Filter | None = None
 
     def kept(self) -> "list[int]":
         """The descriptors that the child needs of those it was born with, ascending."""

@@ -32,6 +32,7 @@ from jettison.sandbox.operations import (
     Writable,
 )
 from jettison.sandbox.program import Execute, Program
+from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
+    from jettison.sandbox.seccomp import Filter
 
 # What docker hides and protects, and why it had to: moby's and podman's defaults, CVE-2022-0492, the RAPL side channels.
 HIDDEN_PROC = (
@@ -74,6 +76,7 @@ class Options:
         init: bool = True,
         mounts: "Sequence[Bind | Tmpfs]" = (),
         anonymous_volumes: "Sequence[str]" = (),
+        system_calls: "Filter | None" = None,
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -83,6 +86,7 @@ class Options:
         self.init = init
         self.mounts = tuple(mounts)
         self.anonymous_volumes = tuple(anonymous_volumes)
+        self.system_calls = system_calls  # None: the usual filter
 
     @property
     def has_own_network(self) -> bool:
@@ -149,6 +153,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         WorkingDirectory(process.cwd),
         Program(process.argv[0], _search_path(process)),
         Privileges(user.uid, user.gid, user.groups),
+        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls)]),
         Execute(process.argv, process.env, options.init, options.terminal),
     ]
 

@@ -6,6 +6,7 @@ import os
 from jettison.sandbox import syscalls
 from jettison.sandbox.enter import Failure
 from jettison.sandbox.operations import Operation
+from jettison.sandbox.seccomp import confine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,11 +85,13 @@ class Execute(Operation):
         if self.has_init:
             child = os.fork()
             if child:
+                confine(world.init_filter)
                 bury(child)
             self._lead()
         if self.has_terminal:
             fcntl.ioctl(0, _TIOCSCTTY, 0)
         default_signals()
+        confine(world.filter)
         try:
             os.execve(world.program, self.argv, self.env)
         except OSError as error:
