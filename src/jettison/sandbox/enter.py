@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import NoReturn, Protocol
 
-    from jettison.sandbox.seccomp import Filter
-
     class Operation(Protocol):
         """One step into the new world: says what it does, and does it. `hint` is the next move where it fails."""
 
@@ -22,6 +20,11 @@ if TYPE_CHECKING:
 
         def describe(self) -> str: ...
         def execute(self, world: "World") -> None: ...
+
+    class Filter(Protocol):
+        """The system calls that a process may make from here on."""
+
+        def install(self) -> None: ...
 
 
 FAILED = 125  # docker's status for "the program was not started"

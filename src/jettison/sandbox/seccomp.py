@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.sandbox.enter import World
 
+_HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
 _INT = (1 << 32) - 1  # the kernel looks at the lower half of an `int`, whatever is in the upper one
 _EAFNOSUPPORT = bpf.ERRNO | 97
 
@@ -66,6 +67,13 @@ class Filter:
         self.program = program
         self.flags = flags
 
+    def install(self) -> None:
+        """Let this process, and what it starts, make these calls alone from now on. Errors: Failure."""
+        try:
+            syscalls.set_filter(self.program, self.flags)
+        except OSError as error:
+            raise Failure(f"cannot filter system calls: {error.strerror}", _HINT, number=error.errno or 0) from error
+
 
 UNCONFINED = Filter("unconfined", b"")
 
@@ -80,8 +88,7 @@ def known_architecture() -> Architecture:
     """This machine's. Errors: HostError where its calls are not known."""
     architecture = this_architecture()
     if architecture is None:
-        hint = "x86-64 and aarch64 are known; `--security-opt seccomp=unconfined` starts it without a filter"
-        raise HostError("the system calls of this machine's architecture are not known, so they cannot be filtered", hint)
+        raise HostError("the system calls of this machine are not known: x86-64 and aarch64 are, and 64 bits", _HINT)
     return architecture
 
 
@@ -103,8 +110,6 @@ class SystemCalls(Operation):
     """The calls that the init and the program may make from here on. What the init does has to be among ours alone: a
     profile of the caller's is made for the program, and gets to work right before it does."""
 
-    hint = "`--security-opt seccomp=unconfined` starts it without a filter"
-
     def __init__(self, profile: "Filter | None") -> None:
         self.profile = profile
         self.init = usual()
@@ -115,13 +120,3 @@ class SystemCalls(Operation):
     def execute(self, world: "World") -> None:
         world.init_filter = self.init
         world.filter = self.profile or self.init
-
-
-def confine(filter: "Filter | None") -> None:
-    """Let this process, and what it starts, make the filter's calls alone from now on. Errors: Failure."""
-    if filter is None:
-        return
-    try:
-        syscalls.set_filter(filter.program, filter.flags)
-    except OSError as error:
-        raise Failure(f"cannot filter system calls: {error.strerror}", SystemCalls.hint, number=error.errno or 0) from error

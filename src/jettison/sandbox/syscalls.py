@@ -43,7 +43,7 @@ _SOCK_DGRAM = 2
 _STAT_ARGUMENTS = (48, 49)  # proc_pid_stat(5): arg_start, arg_end
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _KEYCTL = {"x86_64": 250, "i686": 288, "armv7l": 311, "ppc64le": 271, "s390x": 280}
-_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SECCOMP = {"x86_64": 317, "i686": 354, "aarch64": 277}
 _SECCOMP_SET_MODE_FILTER = 1
 _KEYCTL_GENERIC = 219  # aarch64, riscv64, loongarch64: include/uapi/asm-generic/unistd.h
 
@@ -239,7 +239,7 @@ def drop_capabilities() -> None:
     _call("capset", header, bytes(24))
 
 
-def set_filter(program: bytes, flags: int) -> None:
+def set_filter(program: bytes, flags: int = 0) -> None:
     """seccomp(2): let a program decide about every system call from here on."""
     address = _Address(program)
     # struct sock_fprog: how many instructions, where they are
