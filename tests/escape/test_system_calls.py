@@ -154,6 +154,21 @@ def test_the_init_is_filtered_too(world: World, flags: tuple[str, ...]) -> None:
     assert seen.split() == ["Seccomp:", "2"] * 2
 
 
+def test_a_32_bit_program_is_told_so(world: World) -> None:
+    """It would make the calls of another architecture."""
+
+    def fill(folder: Path) -> None:
+        (folder / "old").write_bytes(b"\x7fELF\x01\x01\x01".ljust(52, b"\0"))
+        (folder / "old").chmod(0o755)
+
+    world.image(fill)
+
+    done = world.call("box", "/old")
+
+    assert done.returncode == 126
+    assert "it is of 32 bits" in done.stderr and "seccomp=unconfined" in done.stderr
+
+
 def test_threads_start(world: World, tmp_path: Path) -> None:
     """clone3 is answered as by an old kernel: glibc and musl call clone then."""
     glibc = build(tmp_path, "glibc", THREADS, "-static", "-pthread")

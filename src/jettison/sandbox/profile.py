@@ -1,6 +1,7 @@
 """A seccomp profile in docker's format, read and made a filter. What it demands and cannot be had is an error."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from jettison.sandbox.seccomp import Filter, known_architecture
 _LIMIT_BYTES = 1 << 20
 _EPERM = 1
 _LARGEST_ERRNO = 4095
+_VERSION = "([0-9]{1,5})[.]([0-9]{1,5})"
 
 _ACTIONS = {
     "SCMP_ACT_KILL": bpf.KILL_THREAD,
@@ -154,11 +156,11 @@ class _Reader:
         return architectures, capabilities, fields.get("minKernel") or ""
 
     def _has_kernel(self, text: str, where: str) -> bool:
-        wanted = text.split(".")
-        if len(wanted) != 2 or not all(part.isascii() and part.isdigit() for part in wanted):
+        wanted = re.fullmatch(_VERSION, text)
+        if not wanted:
             raise self._error(f"{where} has the minKernel `{text}`, expected one like 4.8")
-        here = self._kernel.split("-")[0].split(".")[:2]
-        return [int(part) for part in here] >= [int(part) for part in wanted]
+        here = re.match(_VERSION, self._kernel)
+        return here is not None and _numbers(here) >= _numbers(wanted)
 
     # Reading
 
@@ -184,3 +186,7 @@ class _Reader:
 
     def _error(self, message: str, hint: str = "") -> InvalidData:
         return InvalidData(f"the seccomp profile `{self._path}` is not usable: {message}", hint)
+
+
+def _numbers(version: "re.Match[str]") -> "tuple[int, int]":
+    return int(version[1]), int(version[2])

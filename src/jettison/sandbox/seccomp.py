@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.sandbox.enter import World
 
+_NOT_EXECUTABLE = 126  # docker's status
 _HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
 _INT = (1 << 32) - 1  # the kernel looks at the lower half of an `int`, whatever is in the upper one
 _EAFNOSUPPORT = bpf.ERRNO | 97
@@ -118,5 +119,17 @@ class SystemCalls(Operation):
         return f"allow the system calls of {self.profile.name if self.profile else 'the usual filter'} alone"
 
     def execute(self, world: "World") -> None:
+        _require_64_bits(world.program)
         world.init_filter = self.init
         world.filter = self.profile or self.init
+
+
+def _require_64_bits(program: str) -> None:
+    """Say it now where a program would end at its first system call."""
+    try:
+        with open(program, "rb", 0) as stream:
+            header = stream.read(5)
+    except OSError:
+        return  # it may be executable all the same
+    if header == b"\x7fELF\x01":  # elf(5): ELFCLASS32
+        raise Failure(f"cannot execute `{program}`: it is of 32 bits, whose system calls are shut", _HINT, _NOT_EXECUTABLE)

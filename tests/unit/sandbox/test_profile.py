@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bpf_machine import answer
 from jettison.errors import InvalidData, UsageError
@@ -88,6 +91,7 @@ def test_several_arguments(tmp_path: Path) -> None:
         ({"excludes": {"caps": ["CAP_SYS_ADMIN"]}}, True),
         ({"includes": {"minKernel": "4.8"}}, True),
         ({"includes": {"minKernel": "6.10"}}, False),
+        ({"includes": {"minKernel": "6.1"}}, True),
         ({"excludes": {"minKernel": "6.1"}}, False),
         ({"includes": None, "excludes": {}}, True),
     ],
@@ -127,6 +131,29 @@ def test_what_is_no_profile(tmp_path: Path, fields: dict[str, object], said: str
         decide(tmp_path, more=fields)
 
     assert said in caught.value.message and "profile.json" in caught.value.message
+
+
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(-1, 1 << 65), st.sampled_from([ALLOWED, "SCMP_CMP_EQ", "mkdir", "4.8", "9" * 5000])
+)
+keys = st.sampled_from(
+    [*"defaultAction syscalls flags names name action errnoRet args includes excludes minKernel caps".split(), "index", "op"]
+)
+values = st.recursive(
+    leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=5)), max_leaves=12
+)
+
+
+@given(st.dictionaries(keys, values, max_size=4), st.dictionaries(keys, values, max_size=4))
+def test_any_other_shape_is_an_error_too(
+    tmp_path_factory: pytest.TempPathFactory, profile: dict[str, object], one: dict[str, object]
+) -> None:
+    """Never a crash."""
+    path = tmp_path_factory.getbasetemp() / "shape.json"
+    path.write_text(json.dumps({"defaultAction": ALLOWED, "syscalls": [entry(**one)]} | profile))
+
+    with suppress(InvalidData):
+        read_profile(str(path), X86_64)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"defaultAction":NaN}', "[" * 100_000, " " * (2 << 20), '{"a":1,"a":2}'])
