@@ -202,6 +202,11 @@ def datagram_socket() -> int:
     return _call("socket", _AF_INET, _SOCK_DGRAM | os.O_CLOEXEC, 0)
 
 
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _call("unshare", flags)
+
+
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
     encoded = os.fsencode(name)
