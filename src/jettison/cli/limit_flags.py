@@ -6,14 +6,15 @@ import sys
 from jettison.cli.main import readable
 from jettison.errors import UsageError
 from jettison.sandbox.cgroups import Limit, Setting
-from jettison.sandbox.limits import ULIMITS, Limits, Ulimit
+from jettison.sandbox.limits import SHM_BYTES, ULIMITS, Limits, Ulimit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.cli.flags import Values
 
 _NAMES = ("memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "oom-score-adj", "shm-size")
-_UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+_UNITS = {"": 0, "b": 0}
+_UNITS.update({f"{unit}{end}": 10 * power for power, unit in enumerate("kmgtp", 1) for end in ("", "b", "ib")})
 _LARGEST = (1 << 63) - 1
 _LEAST_MEMORY = 6 << 20  # docker's
 _LEAST_CPUS = 0.01  # the kernel's shortest quota, 1 ms of its usual period
@@ -40,22 +41,21 @@ def limits(values: "Values", has_own_network: bool) -> Limits:
         raise UsageError(f"`--limits {effort}` is neither `strict` nor `best-effort`")
     score = values.text("oom-score-adj")
     return Limits(
-        [*_memory(values), *_cpus(values.text("cpus")), *_cpuset(values.text("cpuset-cpus")), *_pids(values.text("pids-limit"))],
+        [*_memory(values), *_cpus(values.text("cpus")), *_cpuset(values.text("cpuset-cpus")), *_pids(values)],
         [ulimit(text) for text in values.texts("ulimit")],
         _whole("oom-score-adj", score, -1000, 1000) if score else None,
-        **({"shm_bytes": shm} if (shm := _size_of(values, "shm-size")) else {}),
-        sysctls=[sysctl(text, has_own_network) for text in values.texts("sysctl")],
-        best_effort=effort == "best-effort",
-        tell=_tell,
+        _size_of(values, "shm-size") or SHM_BYTES,
+        [sysctl(text, has_own_network) for text in values.texts("sysctl")],
+        effort == "best-effort",
+        _tell,
     )
 
 
 def size(flag: str, text: str) -> int:
     """docker's sizes: `1073741824`, `512m`, `1.5g`, `64MB`; units are powers of 1024. Errors: UsageError."""
-    word = text.lower().removesuffix("ib") if text.lower().endswith("ib") else text.lower()
-    word = word[:-1] if word.endswith("b") and word[-2:-1].isalpha() else word
-    unit = word[-1:] if word[-1:].isalpha() else ""
-    whole, point, part = word.removesuffix(unit).partition(".")
+    number = text.rstrip("BKMGTPIbkmgtpi")
+    unit = text[len(number) :].lower()
+    whole, point, part = number.partition(".")
     if unit not in _UNITS or not _is_digits(whole) or (point and not _is_digits(part)):
         raise UsageError(f"`--{flag} {text}` is no size", _SIZE_HINT)
     amount = (int(whole + part) << _UNITS[unit]) // int("1" + "0" * len(part))
@@ -133,7 +133,7 @@ def _cpus(text: str) -> "list[Limit]":
 def _cpuset(text: str) -> "list[Limit]":
     if not text:
         return []
-    most = (os.cpu_count() or 1) - 1
+    most = os.sysconf("SC_NPROCESSORS_CONF") - 1  # those that are switched off have numbers too
     for piece in text.split(","):
         first, dash, last = piece.partition("-")
         bounds = [first, last] if dash else [first]
@@ -146,9 +146,12 @@ def _cpuset(text: str) -> "list[Limit]":
     return [Limit("cpuset-cpus", "cpuset", (Setting("cpuset.mems", ""), cpus), (cpus,))]
 
 
-def _pids(text: str) -> "list[Limit]":
+def _pids(values: "Values") -> "list[Limit]":
     """0 and -1 are no limit, as in docker."""
+    text = values.text("pids-limit")
     number = _whole("pids-limit", text, -1, 1 << 22) if text else 0
+    if number == 1 and values.on("init", default=True):
+        raise UsageError("`--pids-limit 1` has no room for a program below its init", "`--pids-limit 2`, or `--init=false`")
     setting = _one("pids.max", number)
     return [Limit("pids-limit", "pids", setting, setting)] if number > 0 else []
 

@@ -89,7 +89,7 @@ def sites(layout: Layout, controllers: "tuple[str, ...]" = CONTROLLERS) -> "dict
     """Where each controller can limit a new group. Nothing is changed."""
     found = {name: _version1_site(layout.version1[name]) for name in controllers if name in layout.version1}
     rest = [name for name in controllers if name not in found]
-    if not layout.version2:
+    if not rest or not layout.version2:
         return {**found, **{name: _absent(layout, name) for name in rest}}
     base = _version2_base(layout.version2, rest)
     offered = _words(f"{base or layout.version2}/cgroup.controllers")

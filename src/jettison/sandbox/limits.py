@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.enter import World
 
 BY_MEMORY = 137  # 128 and SIGKILL
-_SHM_BYTES = 64 << 20
+SHM_BYTES = 64 << 20  # docker's
 
 ULIMITS = {name[7:].lower(): getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
 
@@ -42,7 +42,7 @@ class Limits:
         controls: "Sequence[Limit]" = (),
         ulimits: "Sequence[Ulimit]" = (),
         oom_score_adj: "int | None" = None,
-        shm_bytes: int = _SHM_BYTES,
+        shm_bytes: int = SHM_BYTES,
         sysctls: "Sequence[tuple[str, str]]" = (),
         best_effort: bool = False,
         tell: "Callable[[str], None]" = lambda message: None,
@@ -57,7 +57,8 @@ class Limits:
 
     def at_first(self) -> "list[Operation]":
         """The steps right after the parent has put us into our group."""
-        return [OwnGroup()] if self.controls else []
+        flags = [limit.flag for limit in self.controls if limit.flag]
+        return [OwnGroup(flags)] if flags else []
 
     def settings(self) -> "list[Operation]":
         """The steps while the settings in /proc can be written."""
@@ -71,8 +72,11 @@ class Limits:
 class OwnGroup(Operation):
     """The own control group is the topmost that can be seen, so /sys/fs/cgroup shows the limits that hold."""
 
+    def __init__(self, flags: "Sequence[str]") -> None:
+        self.flags = flags
+
     def describe(self) -> str:
-        return "see no control group but the own"
+        return f"see no control group but the own, which limits {', '.join(self.flags)}"
 
     def execute(self, world: "World") -> None:
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
@@ -182,7 +186,7 @@ class Confinement:
             with open(f"/proc/{pid}/oom_score_adj", "wb", 0) as stream:
                 stream.write(str(score).encode())
         except OSError as error:
-            hint = "only root may lower it; `--limits=best-effort` leaves it as it is"
+            hint = "only who has CAP_SYS_RESOURCE may lower it; `--limits=best-effort` leaves it as it is"
             self._refuse(f"cannot enforce `--oom-score-adj {score}`: {error.strerror}", hint)
 
     def _refuse(self, message: str, hint: str) -> None:
