@@ -167,6 +167,7 @@ class Group:
 
     def __init__(self) -> None:
         self._by_base: dict[str, tuple[str, int]] = {}  # the folder, and the descriptor that locks it
+        self._doors: dict[str, int] = {}  # of version 1, by folder
         self._undo: list[tuple[str, str]] = []  # files and what is written to them before the end
         self._leaf: tuple[str, int] | None = None
 
@@ -175,15 +176,25 @@ class Group:
         if site.version == 2:
             self._enable(site.folder, limit.controller)
         folder = self._folder(site.folder)
+        if site.version == 1 and folder not in self._doors:
+            self._doors[folder] = os.open(f"{folder}/tasks", os.O_WRONLY)
         for setting in limit.settings[site.version]:
             value = setting.value or _read(f"{site.folder}/{setting.file}").strip()
             if limit.flag or os.path.exists(f"{folder}/{setting.file}"):
                 _write(f"{folder}/{setting.file}", value)
 
+    def doors(self) -> "list[int]":
+        """Descriptors for a process of one thread to enter the folders of version 1 by: it writes `0` to each.
+
+        Only who moves itself does not wait for all processors: 0.03 ms instead of 10 (Linux 6.0).
+        """
+        return list(self._doors.values())
+
     def attach(self, pid: int) -> None:
-        """Put a process into the group. Errors: OSError."""
+        """Put a process into the folder of version 2. There it depends on the namespaces of who writes. Errors: OSError."""
         for folder, _ in self._by_base.values():
-            _write(f"{folder}/cgroup.procs", str(pid))
+            if folder not in self._doors:
+                _write(f"{folder}/cgroup.procs", str(pid))
 
     def memory_kills(self) -> int:
         """How many processes of the group the memory limit has ended."""
@@ -197,6 +208,8 @@ class Group:
 
     def remove(self) -> None:
         """After the last process ended."""
+        for door in self._doors.values():
+            os.close(door)
         for folder, lock in self._by_base.values():
             _remove(folder)
             os.close(lock)

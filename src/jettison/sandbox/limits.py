@@ -56,7 +56,7 @@ class Limits:
         self.tell = tell
 
     def at_first(self) -> "list[Operation]":
-        """The steps right after the parent has put us into our group."""
+        """The steps after the last change of group."""
         flags = [limit.flag for limit in self.controls if limit.flag]
         return [OwnGroup(flags)] if flags else []
 
@@ -67,6 +67,22 @@ class Limits:
     def at_last(self) -> "list[Operation]":
         """The steps before the privileges go: what comes earlier may need more than the program is to have."""
         return [ResourceLimits(self.ulimits)] if self.ulimits else []
+
+
+class EnterGroup(Operation):
+    """The limits hold from here on. The first step of all, as the doors are closed with everything of the caller's."""
+
+    hint = "see `jettison doctor`"
+
+    def __init__(self, doors: "Sequence[int]") -> None:
+        self.doors = doors
+
+    def describe(self) -> str:
+        return "enter the control group of the limits"
+
+    def execute(self, world: "World") -> None:
+        for door in self.doors:
+            os.write(door, b"0")
 
 
 class OwnGroup(Operation):
@@ -135,6 +151,10 @@ class Confinement:
 
     def __exit__(self, *_: object) -> None:
         self._group.remove()
+
+    def steps(self) -> "list[Operation]":
+        """What the child does before everything else."""
+        return [EnterGroup(self._group.doors())]
 
     def hold(self, pid: int) -> None:
         """Take a process that waits to be told who it is. Errors: HostError."""

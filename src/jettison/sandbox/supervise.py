@@ -48,6 +48,7 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
     _require_one_thread()
     operations = plan(process, options, place)
     with _Signals(), _confinement(options) as confinement:
+        operations = [*confinement.steps(), *operations]
         if options.terminal:
             child, status = _run_with_terminal(operations, options, process.user, confinement.hold)
         else:
@@ -75,6 +76,10 @@ class _Unconfined:
 
     def __exit__(self, *_: object) -> None:
         return
+
+    def steps(self) -> "list[Operation]":
+        """What the child does before everything else."""
+        return []
 
     def hold(self, pid: int) -> None:
         """Take the child."""
