@@ -69,6 +69,7 @@ PROVEN_BY_CORPUS = {
     "nss": "nss",
     "openssh-client": "scp",
     "openssh-server": "sshd-config",
+    "openssh-server-user": "sshd-config",
     "openssl": "openssl-tls",
     "p11-kit": "p11-kit",
     "p7zip": "7zip",

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from jettison.cli.flags import Values
     from jettison.events import Reporter
+    from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.volumes import Volume
 
 COMMAND = Command(
@@ -49,13 +51,36 @@ COMMAND = Command(
         Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True),
         Flag("read-only", "let it write to volumes and memory alone"),
         Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
+        Flag("memory", "end it where it takes more memory: bytes, or `512m`, `1g`", "SIZE", short="m"),
+        Flag("memory-swap", "memory and swap together, twice `--memory` by default; -1 for any amount of swap", "SIZE"),
+        Flag("cpus", "how much processor time it gets, in processors: `0.5`, `2`", "NUMBER"),
+        Flag("cpuset-cpus", "the processors it may use: `0-2,4`", "LIST"),
+        Flag("pids-limit", "how many processes and threads it may have, the init among them", "NUMBER"),
+        Flag("ulimit", "a limit of setrlimit(2): `nofile=1024:2048`", "NAME=SOFT[:HARD]", repeats=True),
+        Flag("oom-score-adj", "how gladly the kernel ends it where memory is short, -1000 to 1000", "NUMBER"),
+        Flag("shm-size", "the size of /dev/shm, 64m by default", "SIZE"),
+        Flag(
+            "sysctl",
+            "a kernel setting of its own: kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*, net.*",
+            "NAME=VALUE",
+            repeats=True,
+        ),
+        Flag(
+            "limits",
+            "`strict` (the default), or `best-effort`: warn of limits that cannot be enforced here, and run",
+            "strict|best-effort",
+        ),
         Flag("name", "a name, unique among what runs", "NAME"),
         Flag("rm", "keep nothing afterwards, as always"),
+        Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
         Flag("explain", "print the steps of the start instead of taking them"),
     ),
     passes_on=True,
 )
 
+_LIMITS = (
+    "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
+)  # fmt: skip
 _TMPFS_OPTIONS = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"}
 _ATTRIBUTES = {
     "ro": (syscalls.ATTR_RDONLY, True), "rw": (syscalls.ATTR_RDONLY, False),
@@ -122,11 +147,29 @@ def _options(values: "Values") -> Options:
         _memory(values),
         _names(values),
         _named_volumes(mounts),
+        _system_calls(values.texts("security-opt")),
+        _limits(values, network),
     )
     _keep_apart(options)
     if options.terminal and options.interactive and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options
+
+
+def _system_calls(texts: "Sequence[str]") -> "Filter | None":
+    if not texts:
+        return None
+    from jettison.cli.security import system_calls
+
+    return system_calls(texts)
+
+
+def _limits(values: "Values", network: str) -> "Limits | None":
+    if not any(values.has(name) for name in _LIMITS):
+        return None
+    from jettison.cli.limit_flags import limits
+
+    return limits(values, has_own_network=network == "none")
 
 
 # Environment

@@ -37,11 +37,15 @@ def resolve(
 def find_program(root: Root, name: str, search_path: Sequence[str] = DEFAULT_PATH) -> str:
     """The path of a program named as a shell would: a path, or a name on the search path. Empty if there is none."""
     candidates = [name] if "/" in name else [f"{folder}/{name}" for folder in search_path]
-    for candidate in candidates:
-        node = resolve_path(root, candidate).node
-        if node is not None and node.kind == "file" and node.mode & 0o111:
-            return candidate
-    return ""
+    return next((candidate for candidate in candidates if _is_program(root, candidate)), "")
+
+
+def _is_program(root: Root, path: str) -> bool:
+    try:
+        node = resolve_path(root, path).node
+    except (HostError, InvalidData):  # as execvp(3): a folder that may not be entered, or a ring of links, has no program
+        return False
+    return node is not None and node.kind == "file" and bool(node.mode & 0o111)
 
 
 class _Work:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jettison.closure.kin import Kin, is_useful
 from jettison.closure.strings import COMMON
 from jettison.closure.why import Confidence, Need, Reason
-from jettison.errors import InvalidData
+from jettison.errors import HostError, InvalidData
 from jettison.tree.root import Resolved, Root
 from jettison.tree.root import resolve as follow
 
@@ -24,10 +24,10 @@ def read(root: Root, path: str) -> str:
 
 
 def lead(root: Root, path: str) -> Resolved | None:
-    """Where a path leads; None for a ring of links."""
+    """Where a path leads; None for a ring of links, or where this user may not look."""
     try:
         return follow(root, path)
-    except InvalidData:
+    except (HostError, InvalidData):
         return None
 
 

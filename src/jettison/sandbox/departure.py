@@ -108,7 +108,7 @@ class Loopback(Operation):
         socket = syscalls.datagram_socket()
         fcntl.ioctl(socket, _SIOCSIFFLAGS, request)
         os.close(socket)
-        _write(world, "sys/net/ipv4/ip_unprivileged_port_start", b"0")
+        write_setting(world, "sys/net/ipv4/ip_unprivileged_port_start", b"0")
 
 
 class NoUserNamespaces(Operation):
@@ -118,7 +118,7 @@ class NoUserNamespaces(Operation):
         return "forbid further user namespaces"
 
     def execute(self, world: "World") -> None:
-        _write(world, "sys/user/max_user_namespaces", b"0")
+        write_setting(world, "sys/user/max_user_namespaces", b"0")
 
 
 class WorkingDirectory(Operation):
@@ -182,7 +182,7 @@ class Privileges(Operation):
                 os.fchown(descriptor, self.uid, -1)
 
 
-def _write(world: "World", path: str, value: bytes) -> None:
+def write_setting(world: "World", path: str, value: bytes) -> None:
     """Write a setting of the world's own /proc, which nothing of the image can lie on (CVE-2025-52881)."""
     descriptor = syscalls.open_in_root(world.mounts["proc"], path, os.O_WRONLY)
     os.write(descriptor, value)

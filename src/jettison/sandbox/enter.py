@@ -21,6 +21,11 @@ if TYPE_CHECKING:
         def describe(self) -> str: ...
         def execute(self, world: "World") -> None: ...
 
+    class Filter(Protocol):
+        """The system calls that a process may make from here on."""
+
+        def install(self) -> None: ...
+
 
 FAILED = 125  # docker's status for "the program was not started"
 
@@ -47,6 +52,8 @@ class World:
         self.root = -1  # the new root folder
         self.mounts: dict[str, int] = {}  # our own mounts in it, by name
         self.program = ""  # the path to execute
+        self.init_filter: Filter | None = None  # the system calls of the init, and the program's
+        self.filter: Filter | None = None
 
     def kept(self) -> "list[int]":
         """The descriptors that the child needs of those it was born with, ascending."""

@@ -32,6 +32,7 @@ from jettison.sandbox.operations import (
     Writable,
 )
 from jettison.sandbox.program import Execute, Program
+from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
+    from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.volumes import Volume
 
 # What docker hides and protects, and why it had to: moby's and podman's defaults, CVE-2022-0492, the RAPL side channels.
@@ -80,6 +83,8 @@ class Options:
         memory: "Sequence[MemoryFolder]" = (),
         names: "Names | None" = None,
         volumes: "Sequence[Volume]" = (),
+        system_calls: "Filter | None" = None,
+        limits: "Limits | None" = None,
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -93,6 +98,8 @@ class Options:
         self.memory = tuple(memory)
         self.names = names
         self.added_groups: tuple[int, ...] = ()
+        self.system_calls = system_calls  # None: the usual filter
+        self.limits = limits
 
     @property
     def has_own_network(self) -> bool:
@@ -123,11 +130,13 @@ def namespaces(options: Options) -> int:
 def plan(process: "Process", options: Options, place: Place) -> "list[Operation]":
     """The start, step by step. The parent has made the namespaces; the last operation becomes the program."""
     user = process.user
+    limits = options.limits
     memory = syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
     return [
         # Nothing of the caller's is left within reach before the first look at the image.
         Descriptors(),
         Identity(),
+        *(limits.at_first() if limits else []),
         Session(options.interactive or options.terminal),
         CommandLine(),
         *([Hostname(options.hostname)] if options.hostname else []),
@@ -142,6 +151,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Proc(),
         *([Loopback()] if options.has_own_network else []),
         NoUserNamespaces(),
+        *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),
         Masked("proc", HIDDEN_PROC),
         Sys(options.has_own_network),
@@ -149,7 +159,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Cgroups(),
         Dev(),
         Terminals(),
-        DevFilesystem("shm", "tmpfs", memory, mode="1777", size="65536k"),
+        DevFilesystem("shm", "tmpfs", memory, mode="1777", size=str(limits.shm_bytes) if limits else "65536k"),
         DevFilesystem("mqueue", "mqueue", memory),
         # The caller's own wishes.
         *options.mounts,
@@ -161,7 +171,9 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         WorkingDirectory(process.cwd),
         Program(process.argv[0], _search_path(process)),
         *_added_groups(options),
+        *(limits.at_last() if limits else []),
         Privileges(user.uid, user.gid, user.groups),
+        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls)]),
         Execute(process.argv, process.env, options.init, options.terminal),
     ]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-    from jettison.sandbox.enter import World
+    from jettison.sandbox.enter import Filter, World
 else:
     import _signal  # `signal` itself imports enum: 3 ms
 
@@ -84,11 +84,13 @@ class Execute(Operation):
         if self.has_init:
             child = os.fork()
             if child:
+                _confine(world.init_filter)
                 bury(child)
             self._lead()
         if self.has_terminal:
             fcntl.ioctl(0, _TIOCSCTTY, 0)
         default_signals()
+        _confine(world.filter)
         try:
             os.execve(world.program, self.argv, self.env)
         except OSError as error:
@@ -101,6 +103,11 @@ class Execute(Operation):
             os.setsid()
         else:
             os.setpgid(0, 0)
+
+
+def _confine(filter: "Filter | None") -> None:
+    if filter:
+        filter.install()
 
 
 def bury(child: int) -> "NoReturn":

@@ -5,7 +5,7 @@ import os
 import sys
 from struct import Struct
 
-from jettison.sandbox.syscalls import _LIBC, PR_SET_NO_NEW_PRIVS, _Function, _LongFunction, _Word, set_process
+from jettison.sandbox.syscalls import _LIBC, PR_SET_NO_NEW_PRIVS, _LongFunction, _Word, set_filter, set_process
 
 # ptrace(2)
 _CONT = 7
@@ -28,8 +28,6 @@ _SECCOMP_OP, _EXIT_OP = 3, 2
 _PATH_MAX = 4096
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FIRST_LOOK_BYTES = 256
-_PR_SET_SECCOMP = 22
-_SECCOMP_MODE_FILTER = 2
 _HIGHEST_ADDRESS = (1 << 63) - 1
 
 
@@ -52,7 +50,6 @@ def _prototype(kind: "type[_ctypes.CFuncPtr]", name: str, words: int) -> "_ctype
 
 _ptrace = _prototype(_LongFunction, "ptrace", 4)
 _read_memory = _prototype(_LongFunction, "process_vm_readv", 6)
-_prctl = _prototype(_Function, "prctl", 5)
 
 _TEXT = bytearray(_PATH_MAX)
 _INFO = bytearray(_PATH_MAX)
@@ -61,7 +58,6 @@ _INFO_MEMORY = _Memory.from_buffer(_INFO)
 _TEXT_ADDRESS = _ctypes.addressof(_TEXT_MEMORY)
 _INFO_ADDRESS = _ctypes.addressof(_INFO_MEMORY)
 _IOVEC = Struct("@NN")
-_FPROG = Struct("@HP")
 
 
 class Gone(Exception):
@@ -142,11 +138,8 @@ def read_text(pid: int, address: int) -> "bytes | None":
 
 def filter_calls(program: bytes) -> None:
     """Install a seccomp program for this process and its children. Without privileges they can gain none any more."""
-    memory = _Memory.from_buffer(bytearray(program.ljust(_PATH_MAX, b"\0")))
-    words = _FPROG.pack(len(program) // 8, _ctypes.addressof(memory))
-    if _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, words, 0, 0) == 0:
-        return  # as root
-    set_process(PR_SET_NO_NEW_PRIVS, 1)
-    if _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, words, 0, 0) == -1:
-        number = _ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    try:
+        set_filter(program)  # as root
+    except PermissionError:
+        set_process(PR_SET_NO_NEW_PRIVS, 1)
+        set_filter(program)

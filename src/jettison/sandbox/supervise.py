@@ -13,11 +13,12 @@ from jettison.sandbox.program import exit_status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from socket import socket
 
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
+    from jettison.sandbox.limits import Confinement
 else:
     import _signal  # `signal` itself imports enum: 3 ms
 
@@ -46,12 +47,14 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
     """
     _require_one_thread()
     operations = plan(process, options, place)
-    with _Signals():
+    with _Signals(), _confinement(options) as confinement:
+        operations = [*confinement.steps(), *operations]
         if options.terminal:
-            child, status = _run_with_terminal(operations, options, process.user)
+            child, status = _run_with_terminal(operations, options, process.user, confinement.hold)
         else:
-            child = _start(operations, namespaces(options), process.user)
+            child = _start(operations, namespaces(options), process.user, confinement.hold)
             status = _pass_signals(child)
+        confinement.tell(status)
     child.raise_failure()
     return status
 
@@ -60,9 +63,37 @@ def attempt(operations: "Sequence[Operation]", flags: int) -> None:
     """Take these steps in new namespaces, and end there. Errors: HostError, NotStarted, as of `supervise`."""
     _require_one_thread()
     with _Signals():
-        child = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0))
+        child = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0), _Unconfined().hold)
         _pass_signals(child)
     child.raise_failure()
+
+
+class _Unconfined:
+    """Nothing holds a world without limits from outside."""
+
+    def __enter__(self) -> "_Unconfined":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def steps(self) -> "list[Operation]":
+        """What the child does before everything else."""
+        return []
+
+    def hold(self, pid: int) -> None:
+        """Take the child."""
+
+    def tell(self, status: int) -> None:
+        """Say what became of it."""
+
+
+def _confinement(options: Options) -> "Confinement | _Unconfined":
+    if options.limits is None:
+        return _Unconfined()
+    from jettison.sandbox.limits import Confinement
+
+    return Confinement(options.limits)
 
 
 class _Child:
@@ -98,11 +129,13 @@ class _Signals:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
 
 
-def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user: User) -> "tuple[_Child, int]":
+def _run_with_terminal(
+    operations: "Sequence[Operation]", options: Options, user: User, hold: "Callable[[int], None]"
+) -> "tuple[_Child, int]":
     from jettison.sandbox import console
 
     ours, theirs = console.channel()
-    child = _start(operations, namespaces(options), user, theirs)
+    child = _start(operations, namespaces(options), user, hold, theirs)
     theirs.close()
     terminal = console.receive(ours)
     ours.close()
@@ -120,8 +153,14 @@ def _run_with_terminal(operations: "Sequence[Operation]", options: Options, user
     return child, ended[0]
 
 
-def _start(operations: "Sequence[Operation]", flags: int, user: User, channel: "socket | None" = None) -> _Child:
-    """The child, in its world."""
+def _start(
+    operations: "Sequence[Operation]",
+    flags: int,
+    user: User,
+    hold: "Callable[[int], None]",
+    channel: "socket | None" = None,
+) -> _Child:
+    """The child, in its world. `hold` takes its process id while it waits for its users."""
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
     pid = _clone(flags)
@@ -130,11 +169,14 @@ def _start(operations: "Sequence[Operation]", flags: int, user: User, channel: "
     os.close(gate)
     os.close(report_writer)
     try:
+        hold(pid)
         os.write(gate_writer, _write_maps(pid, user))
-    except OSError as error:
+    except (OSError, JettisonError) as error:
         os.close(report)
         os.close(gate_writer)  # the child has read nothing, so it ends
         os.waitpid(pid, 0)
+        if isinstance(error, JettisonError):
+            raise
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
     return _Child(pid, gate_writer, report)
 

@@ -43,6 +43,8 @@ _SOCK_DGRAM = 2
 _STAT_ARGUMENTS = (48, 49)  # proc_pid_stat(5): arg_start, arg_end
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _KEYCTL = {"x86_64": 250, "i686": 288, "armv7l": 311, "ppc64le": 271, "s390x": 280}
+_SECCOMP = {"x86_64": 317, "i686": 354, "aarch64": 277}
+_SECCOMP_SET_MODE_FILTER = 1
 _KEYCTL_GENERIC = 219  # aarch64, riscv64, loongarch64: include/uapi/asm-generic/unistd.h
 
 # include/uapi/asm-generic/unistd.h
@@ -81,6 +83,12 @@ class _Word(_ctypes._SimpleCData):  # type: ignore[type-arg]
     """A register: an integer, or the address of bytes."""
 
     _type_ = "P"
+
+
+class _Address(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    """Where bytes are, for as long as this lives."""
+
+    _type_ = "z"
 
 
 class _Function(_ctypes.CFuncPtr):
@@ -194,6 +202,11 @@ def datagram_socket() -> int:
     return _call("socket", _AF_INET, _SOCK_DGRAM | os.O_CLOEXEC, 0)
 
 
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    _call("unshare", flags)
+
+
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
     encoded = os.fsencode(name)
@@ -229,6 +242,13 @@ def drop_capabilities() -> None:
     """Empty the inheritable, the permitted and the effective set."""
     header = _CAPABILITY_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
     _call("capset", header, bytes(24))
+
+
+def set_filter(program: bytes, flags: int = 0) -> None:
+    """seccomp(2): let a program decide about every system call from here on."""
+    address = _Address(program)
+    # struct sock_fprog: how many instructions, where they are
+    _call("syscall", _SECCOMP[os.uname().machine], _SECCOMP_SET_MODE_FILTER, flags, _words(len(program) // 8) + bytes(address))
 
 
 def new_session_keyring() -> None:

@@ -4,6 +4,7 @@ import fcntl
 import importlib.util
 import os
 import pwd
+import resource
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from jettison.errors import JettisonError
 from jettison.oci.process import Process, User
-from jettison.sandbox import syscalls
+from jettison.sandbox import cgroups, syscalls
 from jettison.sandbox.departure import Identity
 from jettison.sandbox.enter import World
 from jettison.sandbox.operations import Operation, OverlayRoot, Proc, Workspace
@@ -25,6 +26,7 @@ State = Literal["ok", "limited", "missing"]
 _NEEDED_KERNEL = (5, 12)  # mount_setattr(2)
 _WHOLE_KERNEL = (6, 6)  # tmpfs keeps the attributes that an overlay needs to replace a removed folder
 _LITTLE_SPACE_BYTES = 1 << 30
+_CAP_SYS_RESOURCE = 24  # capabilities(7)
 _PRIVATE = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
 
 
@@ -52,6 +54,7 @@ def doctor(store: str) -> list[Finding]:
             memory_files(),
             users(),
             control_groups(),
+            resource_limits(),
             store_folder(store),
             terminal(),
         ]
@@ -153,18 +156,26 @@ def users() -> Finding:
 
 
 def control_groups() -> Finding:
-    """Their layout: version 2, version 1, or both side by side."""
-    with open("/proc/self/mountinfo") as stream:
-        kinds = {line.partition(" - ")[2].split(" ")[0] for line in stream}
-    layout = {(True, True): "hybrid", (True, False): "version 1", (False, True): "version 2"}.get(
-        ("cgroup" in kinds, "cgroup2" in kinds), "none"
-    )
-    if layout == "version 2":
-        return Finding("control groups", "ok", "version 2")
-    mend = (
-        "boot with `systemd.unified_cgroup_hierarchy=1`" if layout != "none" else "mount a cgroup2 filesystem on /sys/fs/cgroup"
-    )
-    return Finding("control groups", "limited", f"{layout}: an ordinary user cannot limit memory or processors", mend)
+    """Which limits they can enforce here, by their layout: version 2, version 1, or both side by side."""
+    layout = cgroups.own_layout()
+    found = cgroups.sites(layout)
+    refused = [name for name, site in found.items() if not site.folder]
+    if not refused:
+        return Finding("control groups", "ok", f"{layout.name}: `run` can limit {', '.join(found)}")
+    first = found[refused[0]]
+    meaning = f"{layout.name}: `run` cannot limit {', '.join(refused)}: {first.reason}"
+    return Finding("control groups", "limited", meaning, first.mend)
+
+
+def resource_limits() -> Finding:
+    """Whether `--ulimit` may ask for more than this process has, and `--oom-score-adj` for less: CAP_SYS_RESOURCE."""
+    status = dict(line.split(":", 1) for line in _lines("/proc/self/status"))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if int(status["CapEff"], 16) >> _CAP_SYS_RESOURCE & 1:
+        return Finding("resource limits", "ok", "`--ulimit` and `--oom-score-adj` may be anything")
+    meaning = f"`--ulimit` up to the hard limits of this process (nofile {files}), `--oom-score-adj` not below its own"
+    mend = "raise them in /etc/security/limits.conf; what lowers the score is CAP_SYS_RESOURCE, as root has it"
+    return Finding("resource limits", "limited", meaning, mend)
 
 
 def store_folder(store: str) -> Finding:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from jettison.closure.choices import Choices, Level
 from jettison.closure.facts import Finding, Subject
 from jettison.closure.resolve import find_program, resolve
+from jettison.closure.strings import Strings, named_paths
 from jettison.closure.why import Closure, Need, Omit, Reason
 from jettison.errors import HostError
 from jettison.tree.node import Node, made_dir, made_file, made_symlink
@@ -130,9 +131,11 @@ def test_what_this_user_may_not_look_at_is_missing_to_what_only_names_it() -> No
                 raise HostError(f"cannot read `{path}`: Permission denied")
             return super().lstat(path)
 
-    root = Shut({"/bin": made_dir(), "/bin/p": made_file(b"", 0o755), "/private": made_dir(0o700)})
+    root = Shut({"/bin": made_dir(), "/bin/p": made_file(b"", 0o755), "/private": made_dir(0o700), "/ring": made_symlink("ring")})
     named = Need("/private/x", Reason("string", "/bin/p", "named"))
 
     assert [item.name for item in resolve(root, [Need("/bin/p", ENTRY), named], setting(root)).missing] == ["/private/x"]
+    assert find_program(root, "p", ("/private/bin", "/ring", "/bin")) == "/bin/p"
+    assert list(named_paths(root, Strings(("/private/x", "/ring/x", "/bin/p")))) == [("/bin/p", "/bin/p")]
     with pytest.raises(HostError):
         closure_of(root, "/private/x")

@@ -16,26 +16,24 @@ def test_a_thread_gives_its_result_or_its_error() -> None:
         Beside(lambda: 1 // 0).wait()
 
 
-def test_a_child_gives_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_gives_its_result(children: list[int]) -> None:
     """It worked elsewhere."""
-    alone(monkeypatch)
+    result = Child(lambda: str(os.getpid())).wait()
 
-    assert int(Child(lambda: str(os.getpid())).wait()) != os.getpid()
-    assert_no_child()
+    assert children == [int(result)]
+    assert is_buried(children[0])
 
 
-def test_a_childs_error_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_childs_error_is_raised_here(children: list[int]) -> None:
     """By doing it again."""
-    alone(monkeypatch)
-
     with pytest.raises(ZeroDivisionError):
         Child(lambda: str(1 // 0)).wait()
-    assert_no_child()
+
+    assert is_buried(children[0])
 
 
-def test_a_child_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_nobody_waits_for_ends(children: list[int]) -> None:
     """Also where it would go on."""
-    alone(monkeypatch)
 
     def work() -> str:
         time.sleep(60)
@@ -46,7 +44,7 @@ def test_a_child_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> 
     child.end()
     child.end()
 
-    assert_no_child()
+    assert is_buried(children[0])
 
 
 def test_a_process_with_threads_has_no_child() -> None:
@@ -62,12 +60,23 @@ def test_a_process_with_threads_has_no_child() -> None:
     child.end()
 
 
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the test runner had no thread of its own."""
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The children that are made, as if the test runner had no thread of its own."""
+    made: list[int] = []
+    fork = os.fork
+
+    def noted() -> int:
+        made.append(fork())
+        return made[-1]
+
     monkeypatch.setattr("jettison.image.beside.sys._current_frames", lambda: {1: None})
+    monkeypatch.setattr("jettison.image.beside.os.fork", noted)
+    return made
 
 
-def assert_no_child() -> None:
-    """There is no process to wait for."""
+def is_buried(pid: int) -> bool:
+    """Whether there is nothing to wait for."""
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(pid, os.WNOHANG)
+    return True

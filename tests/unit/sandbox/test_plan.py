@@ -24,7 +24,7 @@ def test_the_order_of_the_start() -> None:
         "Workspace", "OverlayRoot", "File", "Folder",
         "Proc", "NoUserNamespaces", "ReadOnly", "Masked", "Sys", "Masked", "Cgroups", "Dev", "Terminals", "DevFilesystem",
         "DevFilesystem",
-        "Pivot", "WorkingDirectory", "Program", "Privileges", "Execute",
+        "Pivot", "WorkingDirectory", "Program", "Privileges", "SystemCalls", "Execute",
     ]  # fmt: skip
 
 

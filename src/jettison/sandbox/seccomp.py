@@ -1,0 +1,135 @@
+"""Which system calls a world may make, as a table; and the step that makes it so.
+
+A call that does harm is answered with EPERM, as docker answers it. One that nobody here knows is answered with ENOSYS, like
+an old kernel does: libraries have another way for that.
+"""
+
+from jettison.errors import HostError
+from jettison.sandbox import bpf, syscalls
+from jettison.sandbox.bpf import ALLOW, ENOSYS, EPERM, Condition, Rule
+from jettison.sandbox.calls import Architecture, this_architecture
+from jettison.sandbox.enter import Failure
+from jettison.sandbox.operations import Operation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jettison.sandbox.enter import World
+
+_NOT_EXECUTABLE = 126  # docker's status
+_HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
+_INT = (1 << 32) - 1  # the kernel looks at the lower half of an `int`, whatever is in the upper one
+_EAFNOSUPPORT = bpf.ERRNO | 97
+
+# Of the calls that are known, those that are shut. All others may be made.
+_SHUT = {
+    "mounts and namespaces": (
+        "mount umount2 mount_setattr move_mount open_tree open_tree_attr fsopen fsconfig fsmount fspick pivot_root chroot"
+        " setns unshare"
+    ),
+    "the machine": (
+        "reboot kexec_load kexec_file_load init_module finit_module delete_module swapon swapoff acct quotactl quotactl_fd"
+        " syslog sethostname setdomainname settimeofday clock_settime iopl ioperm vhangup sysfs ustat lookup_dcookie"
+        " lsm_get_self_attr lsm_set_self_attr lsm_list_modules"
+    ),
+    "keys, which no namespace divides": "add_key keyctl request_key",
+    "parts of the kernel that most attacks begin with": (
+        "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register"
+    ),
+    "files past the way to them": "open_by_handle_at fanotify_init",
+    "other processes": "kcmp pidfd_getfd process_madvise",
+    "the machine's memory banks": "mbind get_mempolicy set_mempolicy set_mempolicy_home_node migrate_pages move_pages",
+}
+# Its flags are behind a pointer, where no filter can look; the C libraries call `clone` instead. The others are too young.
+_UNKNOWN = "clone3 file_getattr file_setattr listns uprobe"
+
+_NAMESPACES = 0x7E020000  # clone(2): CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
+# socket(2): UNIX, INET, INET6, NETLINK, PACKET, CAN, BLUETOOTH, XDP. AF_ALG (CVE-2026-31431) and AF_VSOCK are not among them.
+_FAMILIES = (1, 2, 10, 16, 17, 29, 31, 44)
+# personality(2): Linux, its 32 bits, with the release's name of old; and the question what it is.
+_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+
+
+def _one_of(values: "tuple[int, ...]", otherwise: int) -> "tuple[Rule, ...]":
+    return (*(Rule(ALLOW, [Condition(0, "==", value, _INT)]) for value in values), Rule(otherwise))
+
+
+_CONDITIONAL = {
+    "clone": (Rule(ALLOW, [Condition(0, "==", 0, _NAMESPACES)]), Rule(EPERM)),
+    "personality": _one_of(_PERSONALITIES, EPERM),
+    "socket": _one_of(_FAMILIES, _EAFNOSUPPORT),
+}
+
+
+class Filter:
+    """A program for seccomp(2), and who made it. Without a program everything may be called."""
+
+    def __init__(self, name: str, program: bytes, flags: int = 0) -> None:
+        self.name = name
+        self.program = program
+        self.flags = flags
+
+    def install(self) -> None:
+        """Let this process, and what it starts, make these calls alone from now on. Errors: Failure."""
+        try:
+            syscalls.set_filter(self.program, self.flags)
+        except OSError as error:
+            raise Failure(f"cannot filter system calls: {error.strerror}", _HINT, number=error.errno or 0) from error
+
+
+UNCONFINED = Filter("unconfined", b"")
+
+
+def usual(architecture: "Architecture | None" = None) -> Filter:
+    """Our own filter, for this machine's architecture if no other is given. Errors: HostError where there is none."""
+    architecture = architecture or known_architecture()
+    return Filter("jettison's", bpf.assemble(architecture, _rules(architecture.numbers()), ENOSYS))
+
+
+def known_architecture() -> Architecture:
+    """This machine's. Errors: HostError where its calls are not known."""
+    architecture = this_architecture()
+    if architecture is None:
+        raise HostError("the system calls of this machine are not known: x86-64 and aarch64 are, and 64 bits", _HINT)
+    return architecture
+
+
+def _rules(numbers: "dict[str, int]") -> "dict[int, tuple[Rule, ...]]":
+    allowed, refused = (Rule(ALLOW),), (Rule(EPERM),)
+    rules: dict[int, tuple[Rule, ...]] = dict.fromkeys(numbers.values(), allowed)
+    for names in _SHUT.values():
+        for name in names.split():
+            if name in numbers:
+                rules[numbers[name]] = refused
+    for name in _UNKNOWN.split():
+        rules.pop(numbers.get(name, -1), None)
+    for name, conditional in _CONDITIONAL.items():
+        rules[numbers[name]] = conditional
+    return rules
+
+
+class SystemCalls(Operation):
+    """The calls that the init and the program may make from here on. What the init does has to be among ours alone: a
+    profile of the caller's is made for the program, and gets to work right before it does."""
+
+    def __init__(self, profile: "Filter | None") -> None:
+        self.profile = profile
+        self.init = usual()
+
+    def describe(self) -> str:
+        return f"allow the system calls of {self.profile.name if self.profile else 'the usual filter'} alone"
+
+    def execute(self, world: "World") -> None:
+        _require_64_bits(world.program)
+        world.init_filter = self.init
+        world.filter = self.profile or self.init
+
+
+def _require_64_bits(program: str) -> None:
+    """Say it now where a program would end at its first system call."""
+    try:
+        with open(program, "rb", 0) as stream:
+            header = stream.read(5)
+    except OSError:
+        return  # it may be executable all the same
+    if header == b"\x7fELF\x01":  # elf(5): ELFCLASS32
+        raise Failure(f"cannot execute `{program}`: it is of 32 bits, whose system calls are shut", _HINT, _NOT_EXECUTABLE)
