@@ -12,7 +12,7 @@ from jettison.closure.strings import Strings
 from jettison.closure.why import Account, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.oci import process
 from jettison.tree.node import Node
-from jettison.tree.notes import NoNotes, Notes, key_of
+from jettison.tree.notes import NoNotes, Notes, key_of, noted
 from jettison.tree.root import Root
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Facts:
         node = root.lstat(path)
         key = (kind, node.content if node else path)
         if key not in self._read:
-            self._read[key] = made(self._noted(kind, node, read))
+            self._read[key] = made(noted(self._notes, key_of(kind, node), read))
         return self._read[key]  # type: ignore[no-any-return]
 
     def data(self, root: Root, path: str) -> bytes:
@@ -99,16 +99,7 @@ class Facts:
     def _read_elf(self, root: Root, path: str, node: Node) -> Elf | None:
         if not elf.is_elf(self.head(root, path, node)):
             return None
-        return _elf_of(self._noted("elf", node, lambda: _read_elf(root, path)))
-
-    def _noted(self, kind: str, node: Node | None, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
-        key = key_of(kind, node)
-        known = self._notes.get(key) if key else None
-        if not isinstance(known, list):
-            known = read()
-            if key:
-                self._notes.put(key, known)
-        return known
+        return _elf_of(noted(self._notes, key_of("elf", node), lambda: _read_elf(root, path)))
 
 
 def _without(data: bytes, parts: Sequence[tuple[int, int]]) -> bytes:

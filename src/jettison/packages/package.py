@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from jettison.packages.owner import Database, Owner, Record
-from jettison.tree.notes import NoNotes, Notes, key_of
+from jettison.tree.notes import NoNotes, Notes, key_of, noted
 from jettison.tree.root import Root
 
 _STATES = ("/var/lib/dpkg/status", "/lib/apk/db/installed", "/usr/lib/apk/db/installed")  # written anew by every change
@@ -96,13 +96,7 @@ class Packages:
 
     def _noted(self, kind: str, package: Package, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
         """What `read` gives; noted, so that the next command need not read every package for the answer about one."""
-        key = " ".join((kind, *package, self._key)) if self._key else ""
-        known = self._notes.get(key) if key else None
-        if not isinstance(known, list):
-            known = read()
-            if key:
-                self._notes.put(key, known)
-        return known
+        return noted(self._notes, " ".join((kind, *package, self._key)) if self._key else "", read)
 
     @cached_property
     def _records(self) -> dict[Package, Record]:

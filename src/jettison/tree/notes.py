@@ -1,7 +1,8 @@
 """Notes of what was read of this machine's files, so that the next command does not read the same file again."""
 
 import time
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from jettison.tree.node import HostFile, Node
 
@@ -38,3 +39,14 @@ def key_of(kind: str, node: Node | None) -> str:
     if not isinstance(content, HostFile) or not content.identity or content.identity[4] > time.time_ns() - _CLOCK_TICK_NS:
         return ""
     return " ".join((kind, *map(str, content.identity)))
+
+
+def noted(notes: Notes, key: str, read: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """What `read` gives, without reading where it was noted; tuples may have become lists. Without a key it is not noted."""
+    known = notes.get(key) if key else None
+    if isinstance(known, list):
+        return known
+    found = read()
+    if key:
+        notes.put(key, found)
+    return found
