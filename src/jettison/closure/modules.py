@@ -16,7 +16,7 @@ from jettison.closure.kin import Kin
 from jettison.closure.module_text import Text
 from jettison.closure.rules import glob
 from jettison.closure.why import Confidence, Need, Reason
-from jettison.tree.root import Root, normalise
+from jettison.tree.root import Root, lead, normalise
 
 # A Root is one state of a filesystem.
 _FOLDERS: "WeakKeyDictionary[Root, dict[str, list[str]]]" = WeakKeyDictionary()
@@ -253,5 +253,5 @@ def _read(root: Root, language: str, path: str, has_commands: bool) -> Text:
 
 
 def _real(root: Root, folder: str) -> str:
-    found = script_text.lead(root, folder)
+    found = lead(root, folder)
     return found.path if found and found.node else folder

@@ -19,7 +19,7 @@ from jettison.closure.python_source import Import, Source
 from jettison.closure.resolve import find_program
 from jettison.closure.why import Confidence, Missing, Need, Reason
 from jettison.packages.package import Package
-from jettison.tree.root import Root, normalise
+from jettison.tree.root import Root, lead, normalise
 
 _MODULES_LIMIT = 5000
 _OWN_LIMIT = 500
@@ -99,7 +99,7 @@ class _Graph:
                 yield from script_text.own_files(self._root, kin, text, module.path)
 
     def _source(self, path: str) -> Source:
-        found = script_text.lead(self._root, path)
+        found = lead(self._root, path)
         if found is None or found.node is None or found.node.kind != "file" or found.node.size > python_source.LIMIT_BYTES:
             return Source()
         if path.endswith(".so"):
@@ -178,7 +178,7 @@ class _Graph:
         if top in self._whole:
             return
         self._whole.add(top)
-        found = script_text.lead(self._root, top)
+        found = lead(self._root, top)
         for path in script_text.below(self._root, found.path) if found and found.node else ():
             yield Need(path, reason)
 
@@ -262,12 +262,12 @@ class _Graph:
         return namespace
 
     def _is_folder(self, path: str) -> bool:
-        found = script_text.lead(self._root, path)
+        found = lead(self._root, path)
         return found is not None and found.node is not None and found.node.kind == "dir"
 
     def _listed(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
-            found = script_text.lead(self._root, folder)
+            found = lead(self._root, folder)
             self._names[folder] = frozenset(self._root.listdir(found.path)) if found and found.node else frozenset()
         return self._names[folder]
 
@@ -276,7 +276,7 @@ def library(subject: Subject, interpreter: str, by: str, name: str) -> Iterator[
     """A library that an interpreter opens by dlopen(3), with what it needs in turn."""
     from jettison.closure import linker
 
-    found = script_text.lead(subject.root, interpreter)
+    found = lead(subject.root, interpreter)
     if found is None or subject.read_elf(found.path) is None:
         return
     environment = linker.Environment(library_path=subject.setting.library_path)
@@ -316,5 +316,5 @@ def _triplets(root: Root, folder: str) -> list[str]:
 
 
 def _real(root: Root, folder: str) -> str:
-    found = script_text.lead(root, folder)
+    found = lead(root, folder)
     return found.path if found and found.node else folder

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from jettison.closure import script_text
-from jettison.tree.root import Root, normalise
+from jettison.tree.root import Root, lead, normalise
 
 _VERSION = re.compile(r"(?:lib)?python(3\.\d+)t?(?:\.so(?:\.\d+)*)?")
 _METADATA = (".dist-info", ".egg-info")
@@ -56,7 +56,7 @@ def library_of(root: Root, path: str) -> str:
 
 def layout(root: Root, interpreter: str) -> Layout | None:
     """The layout of the interpreter at `interpreter`, which may be a link of a virtual environment; None if it is no Python."""
-    found = script_text.lead(root, interpreter)
+    found = lead(root, interpreter)
     library = library_of(root, found.path) if found and found.node else ""
     if not library:
         return None
@@ -148,5 +148,5 @@ def _normal(name: str) -> str:
 
 
 def _real(root: Root, folder: str) -> str:
-    found = script_text.lead(root, folder)
+    found = lead(root, folder)
     return found.path if found and found.node else folder

@@ -10,7 +10,7 @@ from jettison.closure.place import matches_any, within
 from jettison.closure.why import Account, Closure, Expected, Make, Missing, Need, Omit, Reason, Regenerate, Variable
 from jettison.errors import HostError, InternalError, InvalidData
 from jettison.tree.node import Node
-from jettison.tree.root import Resolved, Root
+from jettison.tree.root import Resolved, Root, lead
 from jettison.tree.root import resolve as resolve_path
 
 _EVIDENCE = ("string", "package")  # the kinds of what a rule may doubt
@@ -41,10 +41,9 @@ def find_program(root: Root, name: str, search_path: Sequence[str] = DEFAULT_PAT
 
 
 def _is_program(root: Root, path: str) -> bool:
-    try:
-        node = resolve_path(root, path).node
-    except (HostError, InvalidData):  # as execvp(3): a folder that may not be entered, or a ring of links, has no program
-        return False
+    """As for execvp(3): a folder that may not be entered, or a ring of links, has no program."""
+    found = lead(root, path)
+    node = found.node if found else None
     return node is not None and node.kind == "file" and bool(node.mode & 0o111)
 
 

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from jettison.closure.kin import Kin, is_useful
 from jettison.closure.strings import COMMON
 from jettison.closure.why import Confidence, Need, Reason
-from jettison.errors import HostError, InvalidData
-from jettison.tree.root import Resolved, Root
-from jettison.tree.root import resolve as follow
+from jettison.tree.root import Root, lead
 
 LIMIT_BYTES = 1 << 20
 _DATA_PACKAGE = re.compile(r"-(base|common|core|data|files)$")
@@ -21,14 +19,6 @@ def read(root: Root, path: str) -> str:
         return ""
     with root.open(found.path) as file:
         return file.read(LIMIT_BYTES).decode("utf-8", "surrogateescape")
-
-
-def lead(root: Root, path: str) -> Resolved | None:
-    """Where a path leads; None for a ring of links, or where this user may not look."""
-    try:
-        return follow(root, path)
-    except (HostError, InvalidData):
-        return None
 
 
 def is_file(root: Root, path: str) -> bool:

@@ -5,7 +5,7 @@ day the script runs is not guessed.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, product
 
@@ -15,7 +15,7 @@ from jettison.closure.kin import Kin
 from jettison.closure.resolve import find_program
 from jettison.closure.shell_syntax import Command, Part, Script, Word
 from jettison.closure.why import Need, Reason, ReasonKind
-from jettison.tree.root import Root, normalise
+from jettison.tree.root import Root, lead, normalise
 
 _VALUES_LIMIT = 8
 _SOURCED_LIMIT = 64
@@ -86,24 +86,25 @@ class _Run:
 
     def file(self, path: str) -> Iterator[Need]:
         """What the script at `path` needs, and what it sources."""
-        found = script_text.lead(self._root, path)
+        found = lead(self._root, path)
         path = found.path if found else path
         if path in self._read or len(self._read) >= _SOURCED_LIMIT:
             return
         self._read.add(path)
         before, self._by = self._by, path
-        facts = self._setting.facts
         read = partial(_read, self._root, path)
-        yield from self._script_needs(facts.read("shell", self._root, path, read, shell_syntax.script_of))
+        yield from self._commands(partial(self._setting.facts.read, "shell", self._root, path, read, shell_syntax.script_of))
         self._by = before
 
     def text(self, text: str) -> Iterator[Need]:
         """What a text of shell commands needs."""
-        if self._depth < _NESTED_LIMIT:
-            yield from self._script_needs(shell_syntax.read(text))
+        yield from self._commands(partial(shell_syntax.read, text))
 
-    def _script_needs(self, script: Script) -> Iterator[Need]:
+    def _commands(self, read: Callable[[], Script]) -> Iterator[Need]:
+        if self._depth >= _NESTED_LIMIT:
+            return
         self._depth += 1
+        script = read()
         self._functions.update(script.functions)
         for command in script.commands:
             yield from self._command(command)

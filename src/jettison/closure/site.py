@@ -19,6 +19,7 @@ from jettison.closure.rules import glob
 from jettison.closure.strings import is_for_people
 from jettison.closure.why import Need, Reason
 from jettison.errors import InvalidData
+from jettison.tree.root import lead
 
 UNIT_BYTES = 48 << 20
 TOTAL_BYTES = 128 << 20
@@ -101,7 +102,7 @@ def _folders(subject: Subject, language: str) -> list[str]:
     else:
         paths = [path for pattern in _FOLDERS.get(language, ()) for path in glob(root, pattern)]
         paths += modules.folders(root, language) if language in modules.LANGUAGES else []
-    leads = (script_text.lead(root, path) for path in paths)
+    leads = (lead(root, path) for path in paths)
     return list(dict.fromkeys(found.path for found in leads if found and found.node and found.node.kind == "dir"))
 
 
@@ -132,7 +133,7 @@ def _libraries(subject: Subject, path: str) -> list[str]:
     from jettison.closure import linker
 
     try:
-        found = script_text.lead(subject.root, path)
+        found = lead(subject.root, path)
         if found is None or subject.read_elf(found.path) is None:
             return []
         return [item.real for item in linker.load(subject.root, found.path, read=subject.read_elf).objects]

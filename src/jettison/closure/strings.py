@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jettison.errors import HostError, InvalidData
-from jettison.tree.root import Root, resolve
+from jettison.tree.root import Root, lead
 
 # A whole string that is a path, or a list of them with colons between, as search paths are. It starts with what is quick to
 # search for.
@@ -72,11 +71,8 @@ def named_paths(root: Root, strings: Strings) -> Iterator[tuple[str, str]]:
     """(name, real path) of the paths that are there, each real path once; folders of everybody are left out."""
     known: set[str] = set()
     for name in strings.paths:
-        try:
-            found = resolve(root, name)
-        except (HostError, InvalidData):  # in a folder that this user may not enter, or a ring of links
-            continue
-        if found.node is not None and found.path not in known and not COMMON.fullmatch(found.path):
+        found = lead(root, name)
+        if found is not None and found.node is not None and found.path not in known and not COMMON.fullmatch(found.path):
             known.add(found.path)
             yield name, found.path
 

@@ -87,6 +87,14 @@ def resolve(root: Root, path: str, follow_last: bool = True) -> Resolved:
     return Resolved(here, node, above.links, above.left)
 
 
+def lead(root: Root, path: str) -> Resolved | None:
+    """Where a path leads; None for a ring of links, or where this user may not look."""
+    try:
+        return resolve(root, path)
+    except (HostError, InvalidData):
+        return None
+
+
 def _walk(root: Root, path: str, follow_last: bool) -> Resolved:
     """Follow a path part by part."""
     todo = [part for part in reversed(path.split("/")) if part]

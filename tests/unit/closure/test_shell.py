@@ -87,3 +87,12 @@ def test_a_script_of_a_package_brings_the_files_that_it_names(require: Callable[
 
     assert {"/usr/share/debootstrap/functions", "/usr/share/debootstrap/scripts/sid"} <= set(closure.reasons)
     assert {"/usr/bin/wget", "/usr/bin/dpkg"} & set(closure.reasons)
+
+
+def test_scripts_are_sourced_to_a_depth_that_ends() -> None:
+    """A script, and seven below it; what one further down starts is not followed."""
+    below = {f"lib_{depth}": f". /opt/app/lib/{depth + 1}" for depth in range(1, 7)}
+    closure = closure_of("#!/bin/sh\n. /opt/app/lib/1", **below, lib_7="a; . /opt/app/lib/8", lib_8="b")
+
+    assert {"/bin/a", "/opt/app/lib/8"} <= closure.reasons.keys()
+    assert "/bin/b" not in closure.reasons
