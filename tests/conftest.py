@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import peers
+import worlds
 from peers import Docker, Jettison, OrdinaryUser, Peer
+from worlds import World
 
 PEER_FIXTURES = {"require", "root", "docker", "podman", "buildah", "skopeo", "umoci", "runc", "ordinary_user", "rootless"}
 LONG_FOLDERS = {"integration", "escape", "fuzz"}
@@ -126,3 +128,11 @@ def runc(shared_folder: Path) -> Peer:
     """runc with a state folder of its own."""
     peers.require_root()
     return Peer([peers.require("runc"), "--root", str(shared_folder / "runc")])
+
+
+@pytest.fixture(params=["root", "ordinary"])
+def world(request: pytest.FixtureRequest) -> World:
+    """A runner with the image `box`."""
+    made = worlds.world(request)
+    made.image()
+    return made

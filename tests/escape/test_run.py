@@ -21,15 +21,6 @@ import pytest
 import worlds
 from worlds import World
 
-
-@pytest.fixture(params=["root", "ordinary"])
-def world(request: pytest.FixtureRequest) -> World:
-    """A runner with the image `box`."""
-    made = worlds.world(request)
-    made.image()
-    return made
-
-
 # Descriptors and working directories (CVE-2024-21626, CVE-2016-9962)
 
 

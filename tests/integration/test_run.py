@@ -20,14 +20,6 @@ from worlds import World
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@pytest.fixture(params=["root", "ordinary"])
-def world(request: pytest.FixtureRequest) -> World:
-    """A runner with the image `box`."""
-    made = worlds.world(request)
-    made.image()
-    return made
-
-
 # Streams and status
 
 

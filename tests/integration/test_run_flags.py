@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import worlds
 from worlds import World
 
 SECRET = "s3cr3t-of-the-tests"
-
-
-@pytest.fixture(params=["root", "ordinary"])
-def world(request: pytest.FixtureRequest) -> World:
-    """A runner with the image `box`."""
-    made = worlds.world(request)
-    made.image()
-    return made
 
 
 def secret_file(world: World, content: str = SECRET) -> Path:

@@ -48,10 +48,10 @@ class Command(NamedTuple):
     home: str = "/"
 
 
-def starts(root: Root, command: Command, programs: Sequence[str] = ()) -> list[Need]:
-    """The entry points: the image's own, its health check's, and `programs` that are started besides."""
-    calls = [command.argv, command.health, *((program,) for program in programs)]
-    return [need for call in calls if call for need in entries(root, call, command.search_path, command.folder)]
+def starts(root: Root, command: Command) -> list[Need]:
+    """The entry points: the command's, and its health check's."""
+    calls = [call for call in (command.argv, command.health) if call]
+    return [need for call in calls for need in entries(root, call, command.search_path, command.folder)]
 
 
 def additions(root: Root, command: Command, seeds: Sequence[Need], packages: Packages) -> list[Need]:

@@ -3,7 +3,6 @@
 import _thread  # `threading` takes a millisecond to import
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -46,7 +45,7 @@ class Child:
     def __init__(self, work: Callable[[], str]) -> None:
         self._work = work
         self._pid = 0
-        if len(sys._current_frames()) > 1:
+        if len(os.listdir("/proc/self/task")) > 1:
             return
         self._pipe, end = os.pipe()
         self._pid = os.fork()

@@ -10,12 +10,12 @@ from jettison.sandbox.bpf import ALLOW, ENOSYS, EPERM, Condition, Rule
 from jettison.sandbox.calls import Architecture, this_architecture
 from jettison.sandbox.enter import Failure
 from jettison.sandbox.operations import Operation
+from jettison.sandbox.program import NOT_EXECUTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.sandbox.enter import World
 
-_NOT_EXECUTABLE = 126  # docker's status
 _HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
 _INT = (1 << 32) - 1  # the kernel looks at the lower half of an `int`, whatever is in the upper one
 _EAFNOSUPPORT = bpf.ERRNO | 97
@@ -132,4 +132,4 @@ def _require_64_bits(program: str) -> None:
     except OSError:
         return  # it may be executable all the same
     if header == b"\x7fELF\x01":  # elf(5): ELFCLASS32
-        raise Failure(f"cannot execute `{program}`: it is of 32 bits, whose system calls are shut", _HINT, _NOT_EXECUTABLE)
+        raise Failure(f"cannot execute `{program}`: it is of 32 bits, whose system calls are shut", _HINT, NOT_EXECUTABLE)

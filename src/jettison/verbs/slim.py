@@ -138,10 +138,12 @@ def command_of(fat: Tree, image: Image) -> Command:
 def plan_of(fat: Tree, command: Command, env: Pairs, thinning: Thinning, reporter: Reporter = SILENT) -> tuple[Plan, Setting]:
     """The seeds of the closure over a fat tree, and the setting they are looked at in."""
     setting = Setting(Packages(fat), Facts(), env, thinning.choices)
+    seeds = starts(fat, command)
     for program in thinning.programs:
-        if not starts(fat, command._replace(argv=(program,), health=())):
+        found = starts(fat, command._replace(argv=(program,), health=()))
+        if not found:
             raise NotFound(f"no program `{program}` in the image", _near(fat, program, command.search_path))
-    seeds = starts(fat, command, thinning.programs)
+        seeds += found
     if not seeds:
         return Plan(fat, Placement(), (), ""), setting
     seeds += additions(fat, command, seeds, setting.packages)

@@ -70,7 +70,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(fork())
         return made[-1]
 
-    monkeypatch.setattr("jettison.image.beside.sys._current_frames", lambda: {1: None})
+    monkeypatch.setattr("jettison.image.beside.os.listdir", lambda _: ["1"])
     monkeypatch.setattr("jettison.image.beside.os.fork", noted)
     return made
 
