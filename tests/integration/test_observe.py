@@ -277,7 +277,7 @@ def test_a_server_ends_by_sigterm_and_what_was_seen_is_kept() -> None:
     program = f"""
 import os, sys
 from jettison.sandbox.observe import Watch, observe
-run = lambda: os.execv("/usr/bin/python3", ["python3", "-I", "-c", {SERVER + "; time.sleep(600)"!r}])
+run = lambda: os.execv("/usr/bin/python3", ["python3", "-I", "-c", {SERVER + "; [time.sleep(0.1) for _ in range(6000)]"!r}])
 seen = observe(run, Watch(lambda path: True))
 print(seen.status, "/etc/hostname" in seen.read)
 """
