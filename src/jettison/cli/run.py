@@ -6,6 +6,7 @@ import sys
 from jettison.cli.flags import Command, Flag
 from jettison.errors import UsageError
 from jettison.sandbox import syscalls
+from jettison.sandbox.capabilities import USUAL
 from jettison.sandbox.operations import Bind, Tmpfs
 from jettison.sandbox.plan import Options
 from jettison.sandbox.supervise import NotStarted
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "run",
     "[FLAGS] IMAGE [ARG...]",
-    "Run an image as a sandboxed process: its own files, processes and users, no privileges. Volumes alone are kept.",
+    "Run an image as a sandboxed process: its own files, processes and users, few privileges. Volumes alone are kept.",
     "jettison run -it --rm alpine\njettison run -v ./site:/srv:ro -e PORT=8080 app --verbose\n"
     "jettison run -v data:/data --secret id=db,src=./password app",
     (
@@ -73,6 +74,9 @@ COMMAND = Command(
         Flag("name", "a name, unique among what runs", "NAME"),
         Flag("rm", "keep nothing afterwards, as always"),
         Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
+        Flag("cap-add", "a capability that root in it has besides the usual seven, or `ALL`", "NAME", repeats=True),
+        Flag("cap-drop", "a capability that root in it does not have, or `ALL`", "NAME", repeats=True),
+        Flag("privileged", "refused, with what to say instead"),
         Flag("explain", "print the steps of the start instead of taking them"),
     ),
     passes_on=True,
@@ -135,6 +139,7 @@ def _options(values: "Values") -> Options:
     network = values.text("network", "host")
     if network not in ("host", "none"):
         raise UsageError(f"there is no network `{network}`", "`--network host` or `--network none`")
+    capabilities = _capabilities(values)
     options = Options(
         network,
         values.text("hostname"),
@@ -147,8 +152,9 @@ def _options(values: "Values") -> Options:
         _memory(values),
         _names(values),
         _named_volumes(mounts),
-        _system_calls(values.texts("security-opt")),
+        _system_calls(values.texts("security-opt"), capabilities),
         _limits(values, network),
+        capabilities,
     )
     _keep_apart(options)
     if options.terminal and options.interactive and not os.isatty(0):
@@ -156,12 +162,23 @@ def _options(values: "Values") -> Options:
     return options
 
 
-def _system_calls(texts: "Sequence[str]") -> "Filter | None":
+def _capabilities(values: "Values") -> int:
+    if values.on("privileged"):
+        hint = "say what it needs: `--cap-add NAME`, `--device /dev/NAME`, `--security-opt seccomp=unconfined`"
+        raise UsageError("`--privileged` cannot be had: a world is always shut off from the machine", hint)
+    if not values.has("cap-add") and not values.has("cap-drop"):
+        return USUAL
+    from jettison.cli.capability_flags import chosen
+
+    return chosen(values.texts("cap-add"), values.texts("cap-drop"))
+
+
+def _system_calls(texts: "Sequence[str]", capabilities: int) -> "Filter | None":
     if not texts:
         return None
     from jettison.cli.security import system_calls
 
-    return system_calls(texts)
+    return system_calls(texts, capabilities)
 
 
 def _limits(values: "Values", network: str) -> "Limits | None":

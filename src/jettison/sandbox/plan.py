@@ -1,6 +1,6 @@
 """The plan: what makes a process's world, as a list of operations in the order of the start. Pure: nothing is done here."""
 
-from jettison.sandbox import syscalls
+from jettison.sandbox import capabilities, syscalls
 from jettison.sandbox.departure import (
     CommandLine,
     Descriptors,
@@ -85,6 +85,7 @@ class Options:
         volumes: "Sequence[Volume]" = (),
         system_calls: "Filter | None" = None,
         limits: "Limits | None" = None,
+        capabilities: int = capabilities.USUAL,
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -100,6 +101,7 @@ class Options:
         self.added_groups: tuple[int, ...] = ()
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
+        self.capabilities = capabilities
 
     @property
     def has_own_network(self) -> bool:
@@ -150,7 +152,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The kernel's filesystems. The settings are written before they become read-only.
         Proc(),
         *([Loopback()] if options.has_own_network else []),
-        NoUserNamespaces(),
+        NoUserNamespaces(_may_mount(options)),
         *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),
         Masked("proc", HIDDEN_PROC),
@@ -172,8 +174,9 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Program(process.argv[0], _search_path(process)),
         *_added_groups(options),
         *(limits.at_last() if limits else []),
-        Privileges(user.uid, user.gid, user.groups),
-        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls)]),
+        *_locked(options),
+        Privileges(user.uid, user.gid, user.groups, options.capabilities),
+        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls, options.capabilities)]),
         Execute(process.argv, process.env, options.init, options.terminal),
     ]
 
@@ -207,6 +210,18 @@ def _added_groups(options: Options) -> "list[Operation]":
     from jettison.sandbox.groups import AddedGroups
 
     return [AddedGroups(options.added_groups)]
+
+
+def _may_mount(options: Options) -> bool:
+    return capabilities.holds(options.capabilities, "SYS_ADMIN")
+
+
+def _locked(options: Options) -> "list[Operation]":
+    if not _may_mount(options):
+        return []
+    from jettison.sandbox.locked import LockedMounts
+
+    return [LockedMounts()]
 
 
 def _terminal(process: "Process", options: Options, place: Place) -> "list[Operation]":
