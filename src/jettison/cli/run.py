@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jettison.cli.flags import Values
     from jettison.events import Reporter
+    from jettison.sandbox.devices import Device
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
@@ -36,6 +37,7 @@ COMMAND = Command(
         Flag("volume", "show a file or folder of this machine, or a named volume", "SOURCE:TARGET[:ro]", short="v", repeats=True),
         Flag("mount", "the same in docker's other words", "type=bind|tmpfs|volume,KEY=VALUE...", repeats=True),
         Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
+        Flag("device", "show a device of this machine, or those in a folder", "SOURCE[:TARGET][:rwm]", repeats=True),
         Flag("secret", "a file in /run/secrets that is nowhere else", "id=NAME,src=FILE|env=VARIABLE", repeats=True),
         Flag("ca", "certificates to trust instead of the image's, in PEM form", "FILE"),
         Flag("workdir", "where the program starts", "FOLDER", short="w"),
@@ -156,6 +158,7 @@ def _options(values: "Values") -> Options:
         _limits(values, network),
         capabilities,
     )
+    options.devices = _devices(values)
     _keep_apart(options)
     if options.terminal and options.interactive and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
@@ -262,10 +265,18 @@ def _memory(values: "Values") -> "list[MemoryFolder]":
     return folders
 
 
+def _devices(values: "Values") -> "list[Device]":
+    if not values.has("device"):
+        return []
+    from jettison.cli.run_devices import devices
+
+    return devices(values.texts("device"))
+
+
 def _keep_apart(options: Options) -> None:
     """Nothing that was asked for may be hidden by something else."""
     for folder in options.memory:
-        for mount in options.mounts:
+        for mount in (*options.mounts, *options.devices):
             if f"{mount.target}/".startswith(f"{folder.path}/"):
                 raise UsageError(f"`{mount.target}` would lie in {folder.path}, where {folder.what} are")
 

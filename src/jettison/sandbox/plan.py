@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jettison.oci.process import Process
+    from jettison.sandbox.devices import Device
     from jettison.sandbox.enter import Operation
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
@@ -102,6 +103,7 @@ class Options:
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
         self.capabilities = capabilities
+        self.devices: Sequence[Device] = ()
 
     @property
     def has_own_network(self) -> bool:
@@ -165,6 +167,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         DevFilesystem("mqueue", "mqueue", memory),
         # The caller's own wishes.
         *options.mounts,
+        *options.devices,
         *_memory(process, options),
         *([ReadOnlyRoot()] if options.read_only else []),
         *_terminal(process, options, place),
