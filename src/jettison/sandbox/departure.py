@@ -184,11 +184,14 @@ class Privileges(Operation):
         os._exit(FAILED)
 
     def _give_pipes(self) -> None:
-        """The user may open /dev/stdout also where it is a pipe: many programs log there."""
+        """The user may open /dev/stdout also where it is a pipe, unless a stranger's: many programs log there."""
         for descriptor in (0, 1, 2):
             status = os.fstat(descriptor)
             if status.st_mode & _FORMAT == _IS_PIPE and status.st_uid != self.uid:
-                os.fchown(descriptor, self.uid, -1)
+                try:
+                    os.fchown(descriptor, self.uid, -1)
+                except PermissionError:
+                    continue
 
 
 def write_setting(world: "World", path: str, value: bytes) -> None:

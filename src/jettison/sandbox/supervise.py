@@ -189,9 +189,9 @@ def _clone(flags: int) -> int:
 
 
 def _write_maps(pid: int, user: User) -> bytes:
-    """Root's world has all users that root has, under their own numbers; anybody else's has one: the program's is the caller.
-
-    The result goes through the gate.
+    """Root's world has all users that root has, under their own numbers. Anybody else's has the caller as its root and the
+    caller's subordinate ids as the others, where the program starts as root and there are any; else the caller as the one
+    user that the program is. The result goes through the gate.
     """
     if os.geteuid() == 0:
         try:
@@ -200,10 +200,18 @@ def _write_maps(pid: int, user: User) -> bytes:
             return MANY_USERS
         except PermissionError:  # root without CAP_SETUID is an ordinary user
             pass
+    elif user.uid == 0 and _write_ranges(pid):
+        return MANY_USERS
     _write(pid, "setgroups", "deny")  # user_namespaces(7)
     _write(pid, "uid_map", f"{user.uid} {os.geteuid()} 1")
     _write(pid, "gid_map", f"{user.gid} {os.getegid()} 1")
     return ONE_USER
+
+
+def _write_ranges(pid: int) -> bool:
+    from jettison.sandbox.subordinate import write_maps
+
+    return write_maps(pid)
 
 
 def _identity(name: str) -> str:
