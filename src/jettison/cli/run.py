@@ -96,18 +96,7 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
     """Run, and give the program's status."""
     if not rest:
         raise UsageError("`jettison run` needs an image", "`jettison images` lists them")
-    image, *arguments = rest
-    call = Call(
-        image,
-        arguments,
-        _environment(values),
-        values.text("entrypoint") if values.has("entrypoint") else None,
-        _workdir(values.text("workdir")),
-        values.text("user"),
-        values.text("name"),
-        _options(values),
-        values.texts("group-add"),
-    )
+    call = call_of(values, rest)
     store = values.text("store")
     if values.on("explain"):
         sys.stdout.write("\n".join(explain(call, store)) + "\n")
@@ -120,6 +109,22 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
         complain(error.message, error.hint)
         return error.exit_status
     os._exit(status)  # nothing is open or buffered, and the interpreter's own way out takes 2 ms
+
+
+def call_of(values: "Values", rest: "Sequence[str]") -> Call:
+    """What the flags and words ask for. Errors: UsageError."""
+    image, *arguments = rest
+    return Call(
+        image,
+        arguments,
+        _environment(values),
+        values.text("entrypoint") if values.has("entrypoint") else None,
+        _workdir(values.text("workdir")),
+        values.text("user"),
+        values.text("name"),
+        _options(values),
+        values.texts("group-add"),
+    )
 
 
 def _reporter(values: "Values") -> "Reporter":

@@ -14,6 +14,8 @@ from jettison.sandbox.program import NOT_EXECUTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jettison.sandbox.enter import World
 
 _HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
@@ -82,7 +84,9 @@ UNCONFINED = Filter("unconfined", b"")
 def usual(architecture: "Architecture | None" = None) -> Filter:
     """Our own filter, for this machine's architecture if no other is given. Errors: HostError where there is none."""
     architecture = architecture or known_architecture()
-    return Filter("jettison's", bpf.assemble(architecture, _rules(architecture.numbers()), ENOSYS))
+    numbers = architecture.numbers()
+    by_number = {numbers[name]: found for name, found in rules(numbers).items()}
+    return Filter("jettison's", bpf.assemble(architecture, by_number, ENOSYS))
 
 
 def known_architecture() -> Architecture:
@@ -93,18 +97,16 @@ def known_architecture() -> Architecture:
     return architecture
 
 
-def _rules(numbers: "dict[str, int]") -> "dict[int, tuple[Rule, ...]]":
+def rules(names: "Iterable[str]") -> "dict[str, tuple[Rule, ...]]":
+    """What becomes of each of the calls of an architecture; one that is not in the result is as one that nobody knows."""
     allowed, refused = (Rule(ALLOW),), (Rule(EPERM),)
-    rules: dict[int, tuple[Rule, ...]] = dict.fromkeys(numbers.values(), allowed)
-    for names in _SHUT.values():
-        for name in names.split():
-            if name in numbers:
-                rules[numbers[name]] = refused
+    found: dict[str, tuple[Rule, ...]] = dict.fromkeys(names, allowed)
+    for group in _SHUT.values():
+        found.update((name, refused) for name in group.split() if name in found)
     for name in _UNKNOWN.split():
-        rules.pop(numbers.get(name, -1), None)
-    for name, conditional in _CONDITIONAL.items():
-        rules[numbers[name]] = conditional
-    return rules
+        found.pop(name, None)
+    found.update(_CONDITIONAL)
+    return found
 
 
 class SystemCalls(Operation):

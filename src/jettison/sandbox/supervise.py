@@ -39,10 +39,11 @@ class NotStarted(JettisonError):
         self.exit_status = status
 
 
-def supervise(process: "Process", options: Options, place: Place) -> int:
+def supervise(process: "Process", options: Options, place: Place, begun: "Callable[[Child], None] | None" = None) -> int:
     """Run the process in its own world until it ends: its exit status, or 128 and the signal that ended it.
 
-    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process.
+    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process. `begun` takes the init once
+    the program has started.
     Errors: HostError where this machine refuses, NotStarted.
     """
     _require_one_thread()
@@ -53,6 +54,8 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
             child, status = _run_with_terminal(operations, options, process.user, confinement.hold)
         else:
             child = _start(operations, namespaces(options), process.user, confinement.hold)
+            if begun and child.has_started():
+                begun(child)
             status = _pass_signals(child)
         confinement.tell(status)
     child.raise_failure()
@@ -96,19 +99,26 @@ def _confinement(options: Options) -> "Confinement | _Unconfined":
     return Confinement(options.limits)
 
 
-class _Child:
+class Child:
     """The init of a world; `report` ends with it or gives its failure. While `gate` is open it knows that we live."""
 
     def __init__(self, pid: int, gate: int, report: int) -> None:
         self.pid = pid
         self._gate = gate
         self._report = report
+        self._failure = b""
+
+    def has_started(self) -> bool:
+        """Waits until the program has started, or failed to."""
+        with open(os.dup(self._report), "rb", 0) as stream:
+            self._failure = stream.read()
+        return not self._failure
 
     def raise_failure(self) -> None:
         """After its end. Errors: NotStarted where it had a failure to tell."""
         os.close(self._gate)
         with open(self._report, "rb", 0) as stream:
-            fields = os.fsdecode(stream.read()).split("\0")
+            fields = os.fsdecode(self._failure or stream.read()).split("\0")
         if len(fields) == 4:
             status, number, message, hint = fields
             raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
@@ -131,7 +141,7 @@ class _Signals:
 
 def _run_with_terminal(
     operations: "Sequence[Operation]", options: Options, user: User, hold: "Callable[[int], None]"
-) -> "tuple[_Child, int]":
+) -> "tuple[Child, int]":
     from jettison.sandbox import console
 
     ours, theirs = console.channel()
@@ -159,7 +169,7 @@ def _start(
     user: User,
     hold: "Callable[[int], None]",
     channel: "socket | None" = None,
-) -> _Child:
+) -> Child:
     """The child, in its world. `hold` takes its process id while it waits for its users."""
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
@@ -178,7 +188,7 @@ def _start(
         if isinstance(error, JettisonError):
             raise
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
-    return _Child(pid, gate_writer, report)
+    return Child(pid, gate_writer, report)
 
 
 def _clone(flags: int) -> int:
@@ -219,7 +229,7 @@ def _write(pid: int, name: str, text: str) -> None:
         stream.write(text.encode())
 
 
-def _pass_signals(child: _Child) -> int:
+def _pass_signals(child: Child) -> int:
     """Wait until the child ends: its exit status."""
     while True:
         number = _signal.sigwaitinfo(_AWAITED).si_signo
@@ -230,7 +240,7 @@ def _pass_signals(child: _Child) -> int:
             os.kill(os.getpid(), _SIGSTOP)
 
 
-def _pass_on(child: _Child, number: int) -> "int | None":
+def _pass_on(child: Child, number: int) -> "int | None":
     """Give a signal to the child; or its exit status, where the signal says that it ended."""
     if number != _SIGCHLD:
         os.kill(child.pid, number)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jettison.events import Reporter
+    from jettison.sandbox.supervise import Child
 
 _FILE_LIMIT_BYTES = 1 << 20
 _LOCALHOST = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -52,10 +53,15 @@ class Call:
         self.groups = tuple(groups)
 
 
-def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | None" = None) -> int:
+def run(
+    call: Call,
+    store: str = "",
+    make_reporter: "Callable[[], Reporter] | None" = None,
+    begun: "Callable[[Child], None] | None" = None,
+) -> int:
     """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder, if not the usual one.
 
-    `make_reporter` is called where the image's layers have to be unpacked first.
+    `make_reporter` is called where the image's layers have to be unpacked first, `begun` once the program has started.
     Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
     """
     _open_streams()
@@ -67,7 +73,7 @@ def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | No
             held.append(_claim(store, call.name))
         process, options, place = _prepare(store, record, call)
         held += _hold_volumes(options)
-        return supervise(process, options, place)
+        return supervise(process, options, place, begun)
     finally:
         for descriptor in held:
             os.close(descriptor)
