@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
 
+_LENGTH_BYTES = 4  # as verbs.process reads it; that module costs milliseconds
+
 
 def main(channel: int) -> "NoReturn":
     """Run what comes through the channel to its end, and end as it does."""
+    os.set_inheritable(channel, False)
     answer = _Answer(channel)
     try:
         words, secrets = marshal.loads(_read(channel))
@@ -45,7 +48,8 @@ class _Answer:
         self._channel = channel
 
     def give(self, *fields: "str | int") -> None:
-        os.write(self._channel, marshal.dumps(fields))
+        answer = marshal.dumps(fields)
+        os.write(self._channel, len(answer).to_bytes(_LENGTH_BYTES, "little") + answer)
         os.close(self._channel)
         self._channel = -1
 

@@ -25,21 +25,23 @@ from jettison.cli.called import main
 main(int(sys.argv[2]))
 """
 
-File = int | IO[Any] | None
-Text = str | os.PathLike[str]
+_LENGTH_BYTES = 4  # as cli.called writes it
+
+Stream = int | IO[Any] | None
+Path = str | os.PathLike[str]
 
 
 class Flags(TypedDict, total=False):
     """The flags of `jettison run`, with `_` for `-`. A switch is a bool; what may be repeated is a sequence, or a mapping where
-    the flag's value is NAME=VALUE. A secret is its bytes, or the path of a file."""
+    the flag's value is NAME=VALUE. A Path is a str or an os.PathLike. A secret is its bytes, or the path of a file."""
 
     env: Mapping[str, str]
-    env_file: Sequence[Text]
+    env_file: Sequence[Path]
     volume: Sequence[str]
     mount: Sequence[str]
     tmpfs: Sequence[str]
-    secret: Mapping[str, bytes | Text]
-    ca: Text
+    secret: Mapping[str, bytes | Path]
+    ca: Path
     workdir: str
     user: str | int
     group_add: Sequence[str | int]
@@ -64,16 +66,16 @@ class Flags(TypedDict, total=False):
     limits: Literal["strict", "best-effort"]
     name: str
     security_opt: Sequence[str]
-    store: Text
+    store: Path
 
 
 @overload
 def run(
     image: str,
     *arguments: str,
-    stdin: File = None,
-    stdout: File = None,
-    stderr: File = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     text: Literal[False] = False,
     **flags: Unpack[Flags],
 ) -> subprocess.Popen[bytes]: ...
@@ -81,18 +83,18 @@ def run(
 def run(
     image: str,
     *arguments: str,
-    stdin: File = None,
-    stdout: File = None,
-    stderr: File = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     text: Literal[True],
     **flags: Unpack[Flags],
 ) -> subprocess.Popen[str]: ...
 def run(
     image: str,
     *arguments: str,
-    stdin: File = None,
-    stdout: File = None,
-    stderr: File = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
     text: bool = False,
     **flags: Unpack[Flags],
 ) -> subprocess.Popen[Any]:
@@ -178,7 +180,7 @@ def _channel() -> tuple[socket.socket, int]:
         return ours, fcntl.fcntl(theirs, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def _start(channel: int, stdin: File, **options: Any) -> subprocess.Popen[Any]:
+def _start(channel: int, stdin: Stream, **options: Any) -> subprocess.Popen[Any]:
     folder = os.path.dirname(os.path.dirname(os.path.abspath(jettison.__file__)))
     command = [sys.executable, "-I", "-c", _RUNNER, folder, str(channel)]
     try:
@@ -190,11 +192,15 @@ def _start(channel: int, stdin: File, **options: Any) -> subprocess.Popen[Any]:
 
 
 def _ask(channel: socket.socket, call: bytes) -> bytes:
-    """The runner's answer; nothing where it ended without one."""
+    """The runner's answer, by its length and no further: who runs beside the program may hold the channel for longer.
+
+    Nothing where the runner ended without one.
+    """
     try:
         channel.sendall(call)
         channel.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: channel.recv(1 << 16), b""))
+        with channel.makefile("rb") as stream:
+            return stream.read(int.from_bytes(stream.read(_LENGTH_BYTES), "little"))
     except ConnectionError:
         return b""
 
