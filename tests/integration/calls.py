@@ -1,6 +1,7 @@
 """What `jettison.run()` does, as functions that fail where it does not. The image `box` has busybox in /bin."""
 
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -170,7 +171,7 @@ def errors_are_raised() -> None:
 
 def what_looks_like_a_flag_is_an_argument() -> None:
     """After the image, and the image itself."""
-    assert _said("echo", "--privileged", "-e") == "--privileged -e\n"
+    assert _said("echo", "--privileged", pathlib.Path("/a")) == "--privileged /a\n"
     assert isinstance(_error("--help"), JettisonError)
 
 
@@ -205,7 +206,7 @@ def a_python_that_does_not_start_is_told() -> None:
     assert isinstance(_error("box", "true"), HostError)
 
 
-def _said(*arguments: str, **options: Any) -> str:
+def _said(*arguments: str | pathlib.Path, **options: Any) -> str:
     """What a program of the image says."""
     process = jettison.run("box", *arguments, stdout=PIPE, text=True, **options)
     said = process.communicate(timeout=60)[0]

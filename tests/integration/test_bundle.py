@@ -12,7 +12,23 @@ import making
 import peers
 from making import Item
 
-APPLETS = ("sh", "cat", "env", "id", "ls", "sort", "unshare", "touch", "stat", "mount", "head", "readlink", "find")
+APPLETS = (
+    "sh",
+    "cat",
+    "env",
+    "id",
+    "ls",
+    "sort",
+    "unshare",
+    "touch",
+    "stat",
+    "mount",
+    "head",
+    "readlink",
+    "hostname",
+    "grep",
+    "pwd",
+)
 
 # Line of /proc/self/status: no line of these may differ.
 STATUS = (
@@ -183,6 +199,19 @@ def test_a_user_of_the_image(runner: Runner) -> None:
     runner.save()
 
     assert runner.runc() == runner.jettison("run", "fat:1")
+
+
+def test_the_document_can_be_edited(runner: Runner) -> None:
+    """What the guide names in place of flags does what it says."""
+    runner.load(busybox(), Cmd=["sh", "-c", "touch /x 2>&1; hostname; grep -c : /proc/net/dev; pwd"])
+    document = runner.save()
+    document["root"]["readonly"] = True
+    document["hostname"] = "named"
+    document["process"]["cwd"] = "/tmp"
+    document["linux"]["namespaces"].append({"type": "network"})
+    (runner.bundle / "config.json").write_text(json.dumps(document))
+
+    assert runner.runc() == "touch: /x: Read-only file system\nnamed\n1\n/tmp\n"
 
 
 @pytest.mark.parametrize("runner", ["root"], indirect=True)

@@ -5,11 +5,11 @@ import os
 from jettison.errors import HostileData, InvalidData, UsageError
 from jettison.events import SILENT, Reporter
 from jettison.image.durable import remove_tree, sync_filesystem
+from jettison.image.folder import write_tree
 from jettison.image.image import Image
 from jettison.image.record import image_account
 from jettison.image.store import LocalStore
 from jettison.image.tree import image_tree
-from jettison.image.whole import write_tree
 from jettison.oci.documents import serialise
 from jettison.oci.process import DEFAULT_PATH, Process, Record, User, command, environment
 from jettison.oci.reference import Reference

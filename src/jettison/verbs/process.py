@@ -72,7 +72,7 @@ class Flags(TypedDict, total=False):
 @overload
 def run(
     image: str,
-    *arguments: str,
+    *arguments: Path,
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
@@ -82,7 +82,7 @@ def run(
 @overload
 def run(
     image: str,
-    *arguments: str,
+    *arguments: Path,
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
@@ -91,7 +91,7 @@ def run(
 ) -> subprocess.Popen[str]: ...
 def run(
     image: str,
-    *arguments: str,
+    *arguments: Path,
     stdin: Stream = None,
     stdout: Stream = None,
     stderr: Stream = None,
@@ -111,9 +111,10 @@ def run(
     126 or 127 where the image has no such program.
     """
     secrets, words = _laid_out(dict(flags))
-    stdin_words = ["--interactive"] if stdin is not None else []
-    call = marshal.dumps(([*stdin_words, *words, "--", image, *arguments], secrets))
-    _require_no_nul([*words, image, *arguments])
+    words += ["--interactive"] if stdin is not None else []
+    words += ["--", *(_text("an argument", word) for word in (image, *arguments))]
+    _require_no_nul(words)
+    call = marshal.dumps((words, secrets))
     ours, theirs = _channel()
     with ours:
         process = _start(theirs, stdin=stdin, stdout=stdout, stderr=stderr, text=text, encoding="utf-8" if text else None)
@@ -141,28 +142,34 @@ def _laid_out(flags: Mapping[str, Any]) -> tuple[dict[str, bytes], list[str]]:
         if keyword not in Flags.__annotations__:
             raise TypeError(f"run() got an unexpected keyword argument '{keyword}'")
         if keyword == "secret":
-            secrets = {name: content for name, content in value.items() if isinstance(content, bytes)}
+            secrets = {name: bytes(content) for name, content in value.items() if isinstance(content, bytes)}
             value = [f"id={name},src={os.fspath(path)}" for name, path in value.items() if name not in secrets]
         words += [f"--{keyword.replace('_', '-')}={text}" for text in _texts(keyword, value)]
     return secrets, words
 
 
 def _texts(keyword: str, value: object) -> Iterator[str]:
-    """A flag's values as its words on a command line have them."""
-    if isinstance(value, bool):
-        yield "true" if value else "false"
-    elif isinstance(value, Mapping):
+    """A flag's values as its words on a command line have them; None is no flag."""
+    if isinstance(value, Mapping):
         for name, item in value.items():
             if not name or "=" in name:
                 raise UsageError(f"`{keyword}` has the name `{name}`, which nothing can have")
-            yield f"{name}={item}"
+            yield f"{name}={_text(keyword, item)}"
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for item in value:
-            yield from _texts(keyword, item)
-    elif isinstance(value, str | int | float | os.PathLike):
-        yield os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+            yield _text(keyword, item)
     elif value is not None:
-        raise TypeError(f"`{keyword}` cannot be of the type {type(value).__name__}")
+        yield _text(keyword, value)
+
+
+def _text(keyword: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise TypeError(f"`{keyword}` cannot be of the type {type(value).__name__}")
 
 
 def _require_no_nul(words: Iterable[str]) -> None:

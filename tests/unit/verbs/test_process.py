@@ -56,6 +56,8 @@ def test_what_is_no_keyword() -> None:
         words(tty=True)
     with pytest.raises(TypeError, match="`memory` cannot be of the type bytes"):
         words(memory=b"1g")
+    with pytest.raises(TypeError, match="`env` cannot be of the type NoneType"):
+        words(env={"A": None})
     with pytest.raises(UsageError, match="`A=b`"):
         words(env={"A=b": "c"})
     with pytest.raises(UsageError, match="NUL"):
