@@ -31,7 +31,7 @@ from jettison.sandbox.operations import (
     Workspace,
     Writable,
 )
-from jettison.sandbox.program import Execute, Program
+from jettison.sandbox.program import Execute, Program, search_path
 from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
@@ -101,6 +101,10 @@ class Options:
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
 
+    def binds(self) -> "list[Bind]":
+        """Of the mounts those that show something of the machine."""
+        return [mount for mount in self.mounts if isinstance(mount, Bind)]
+
     @property
     def has_own_network(self) -> bool:
         return self.network == "none"
@@ -169,7 +173,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The machine's files are gone; then its privileges; then jettison itself.
         Pivot(),
         WorkingDirectory(process.cwd),
-        Program(process.argv[0], _search_path(process)),
+        Program(process.argv[0], search_path(process)),
         *_added_groups(options),
         *(limits.at_last() if limits else []),
         Privileges(user.uid, user.gid, user.groups),
@@ -215,7 +219,3 @@ def _terminal(process: "Process", options: Options, place: Place) -> "list[Opera
     from jettison.sandbox.console import Terminal
 
     return [Terminal(place.terminal_size, process.user.uid)]
-
-
-def _search_path(process: "Process") -> str:
-    return next((text[5:] for text in process.env if text.startswith("PATH=")), "")

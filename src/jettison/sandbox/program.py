@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from jettison.oci.process import Process
     from jettison.sandbox.enter import Filter, World
 else:
     import _signal  # `signal` itself imports enum: 3 ms
@@ -21,7 +22,7 @@ NOT_EXECUTABLE = 126  # docker's statuses
 NOT_FOUND = 127
 BY_SIGNAL = 128
 
-_SIGCHLD = 17
+_SIGKILL, _SIGCHLD = 9, 17
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
 _ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 13, 20, 40  # errno(3)
@@ -97,8 +98,9 @@ class Execute(Operation):
             raise _not_started(world.program, error) from error
 
     def _lead(self) -> None:
-        """A session where there is a terminal to control, else a process group: in a session of its own, with all parents
+        """Die with the init, also where that is not the world's. A session where there is a terminal to control, else a process group: in a session of its own, with all parents
         in another, SIGTSTP would not stop it (setpgid(2), orphaned process groups)."""
+        syscalls.set_process(syscalls.PR_SET_PDEATHSIG, _SIGKILL)
         if self.has_terminal:
             os.setsid()
         else:
@@ -108,6 +110,11 @@ class Execute(Operation):
 def _confine(filter: "Filter | None") -> None:
     if filter:
         filter.install()
+
+
+def search_path(process: "Process") -> str:
+    """The process's own $PATH."""
+    return next((text[5:] for text in process.env if text.startswith("PATH=")), "")
 
 
 def bury(child: int) -> "NoReturn":
