@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
+
 def upkeep(values: "Values") -> Upkeep:
     """From the flags. Errors: UsageError that names the flag."""
     is_detached, removes = values.on("detach"), values.on("rm")
@@ -87,7 +88,9 @@ def _log(values: "Values") -> "tuple[int, int]":
     """The log's bytes a file, and its files."""
     driver = values.text("log-driver", "k8s-file")
     if driver not in ("k8s-file", "none"):
-        raise UsageError(f"there is no log driver `{driver}`", "`k8s-file`, the usual one, or `none`; `jettison logs -f` feeds any other")
+        raise UsageError(
+            f"there is no log driver `{driver}`", "`k8s-file`, the usual one, or `none`; `jettison logs -f` feeds any other"
+        )
     options = {"max-size": str(FILE_BYTES), "max-file": str(FILES)}
     for text in values.texts("log-opt"):
         name, _, value = text.partition("=")

@@ -48,7 +48,7 @@ class ImageConfig(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The configuration in the specification's words; what is empty is left out."""
-        config = {
+        config: dict[str, Any] = {
             "User": self.user,
             "ExposedPorts": {port: {} for port in self.exposed_ports},
             "Env": [f"{name}={value}" for name, value in self.env],

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import signal as _signal
     from typing import Any
 
-    from jettison.sandbox.state import Running
 else:
     import _signal
 

@@ -66,9 +66,7 @@ def start_checks(container: "Container", health: "Health", process: Process, opt
         os._exit(1)
 
 
-def _check_on(
-    container: "Container", health: "Health", process: Process, options: "Options", status: Status
-) -> "NoReturn":
+def _check_on(container: "Container", health: "Health", process: Process, options: "Options", status: Status) -> "NoReturn":
     start_s = time.monotonic()
     while True:
         time.sleep(health.interval_s)

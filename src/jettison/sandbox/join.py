@@ -6,7 +6,16 @@ import resource
 from jettison.errors import HostError, NotFound
 from jettison.sandbox import cgroups, syscalls
 from jettison.sandbox.console import Terminal
-from jettison.sandbox.departure import MANY_USERS, ONE_USER, CommandLine, Descriptors, Identity, Privileges, Session, WorkingDirectory
+from jettison.sandbox.departure import (
+    MANY_USERS,
+    ONE_USER,
+    CommandLine,
+    Descriptors,
+    Identity,
+    Privileges,
+    Session,
+    WorkingDirectory,
+)
 from jettison.sandbox.enter import Failure
 from jettison.sandbox.limits import ULIMITS, EnterGroup
 from jettison.sandbox.operations import Operation
@@ -18,8 +27,6 @@ from jettison.sandbox.supervise import Child, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jettison.oci.process import Process
     from jettison.sandbox.enter import World
     from jettison.sandbox.seccomp import Filter
@@ -94,7 +101,7 @@ def join(init: Init, process: "Process", system_calls: "Filter | None", interact
             0,
             lambda pid: _introduce(init, group, pid),
             terminal,
-            init.spaces.values(),
+            list(init.spaces.values()),
         )
     finally:
         group.close()
@@ -113,7 +120,7 @@ def _steps(
         Join(init.spaces),
         *([FurtherTerminal(user.uid)] if terminal else []),
         WorkingDirectory(process.cwd),
-        Program(process.argv[0], search_path(process)),
+        Program(process.argv[0], search_path(process.env)),
         Privileges(user.uid, user.gid, user.groups),
         *([] if system_calls is UNCONFINED else [SystemCalls(system_calls)]),
         Execute(process.argv, process.env, has_init=True, has_terminal=terminal),

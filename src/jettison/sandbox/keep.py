@@ -24,7 +24,7 @@ _SIGKILL = 9
 
 
 class Kept:
-    """What is run: a container's state, process and world, and its upkeep. `ready` is called once, when the program has started."""
+    """What is run: a container's state, process, world and upkeep. `ready` is called once, when the program has started."""
 
     def __init__(
         self,

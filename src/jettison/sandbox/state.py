@@ -44,8 +44,8 @@ SPACES = {
 
 
 class Running:
-    """A container's processes of now: the init and when it was started (in the kernel's ticks), the time in nanoseconds; the runner
-    and its descriptors of the process and of the namespaces."""
+    """A container's processes of now: the init, when it was started (in the kernel's ticks, and in nanoseconds since 1970), how
+    often before; the runner, and its descriptors of the process and of the namespaces."""
 
     __slots__ = ("init", "init_start", "memory", "restarts", "runner", "since_ns", "spaces")
 
@@ -64,6 +64,7 @@ class Container:
 
     def __init__(self, store: str) -> None:
         self._store = store
+        self.id = self.name = self.folder = ""
         self._memory = -1
         self._restarts = -1
         self._spaces: Sequence[int] = ()
@@ -128,7 +129,6 @@ class Container:
 
     def _make(self) -> None:
         """A folder and its lock. Somebody's sweep may be quicker than the lock, so look again."""
-        self.name = ""
         while True:
             self.id = os.urandom(32).hex()
             self.folder = f"{self._store}/containers/{self.id}"

@@ -9,7 +9,7 @@ from jettison.sandbox import syscalls
 from jettison.sandbox.departure import MANY_USERS, ONE_USER
 from jettison.sandbox.enter import World, enter
 from jettison.sandbox.plan import Options, Place, namespaces, plan
-from jettison.sandbox.program import exit_status
+from jettison.sandbox.program import FIRST_SOCKET, exit_status
 from jettison.sandbox.state import SPACES
 
 TYPE_CHECKING = False
@@ -85,7 +85,9 @@ class Confined:
     def __call__(self) -> "Child":
         """Start the world. Errors: HostError, NotStarted."""
         operations = [*self._confinement.steps(), *self._operations]
-        child = begin(operations, namespaces(self._options), self._introduce, self._options.terminal)
+        options = self._options
+        sockets = range(FIRST_SOCKET, FIRST_SOCKET + options.listening)
+        child = begin(operations, namespaces(options), self._introduce, options.terminal, sockets)
         child.spaces = self._spaces
         return child
 
@@ -242,8 +244,10 @@ def _receive(end: "socket | None") -> int:
         return -1
     from jettison.sandbox import console
 
-    with end:
+    try:
         return console.receive(end)
+    finally:
+        end.close()
 
 
 def _await_start(pid: int, report: int) -> None:

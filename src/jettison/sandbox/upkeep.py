@@ -88,8 +88,8 @@ class HealthFlags:
 
 
 class Upkeep:
-    """`is_detached`: it runs on without its caller. `is_kept`: its state stays when it has ended. `log_bytes`, `log_files`: what its
-    log may take; no log where `log_files` is 0. `stop_signal`: by docker's name or number, None for the image's."""
+    """`is_detached`: it runs on without its caller. `is_kept`: its state stays when it has ended. `log_bytes`, `log_files`: what
+    its log may take; no log where `log_files` is 0. `stop_signal`: by docker's name or number, empty for the image's."""
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """exec: a further program in a container that runs."""
 
-import os
-
 from jettison.errors import HostError, NotFound
 from jettison.oci.process import Process, User, environment
 from jettison.sandbox.containers import Found, find

@@ -23,7 +23,9 @@ class Line(NamedTuple):
     text: bytes
 
 
-def logs(store: LocalStore, name: str, follow: bool = False, tail: int = -1, since: bytes = b"", until: bytes = b"") -> Iterator[Line]:
+def logs(
+    store: LocalStore, name: str, follow: bool = False, tail: int = -1, since: bytes = b"", until: bytes = b""
+) -> Iterator[Line]:
     """The last `tail` lines, -1 for all; `follow` goes on with what comes. `since` and `until` are stamps. Errors: NotFound."""
     found = find(store.path, name)
     if not os.path.exists(f"{found.folder}/log"):

@@ -65,10 +65,11 @@ def run(
 ) -> int:
     """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder, if not the usual one.
 
-    `make_reporter` is called where the image's layers have to be unpacked first; `announce` with the id of a detached container, whose
-    program has started then. Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
+    `make_reporter` is called where the image's layers have to be unpacked first; `announce` with the id of a detached container,
+    whose program has started then. Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
     """
     open_streams()
+    serve(call)
     store = store_path(store)
     record, lock = _hold(store, call.image, make_reporter)
     held = [lock]
@@ -96,6 +97,14 @@ def _detach(kept: Kept, upkeep: Upkeep, announce: "Callable[[str], object]") -> 
     container.is_kept = True  # it is its runner's from here on
     announce(container.id)
     return 0
+
+
+def serve(call: Call) -> None:
+    """Pass on what a service manager gave us: its sockets (sd_listen_fds(3)), and where to tell how we are (sd_notify(3))."""
+    if "NOTIFY_SOCKET" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid()):
+        from jettison.sandbox.service import pass_on
+
+        call.env += pass_on(call.options, os.environ)
 
 
 def explain(call: Call, store: str = "") -> "list[str]":
