@@ -28,7 +28,7 @@ def main(channel: int) -> "NoReturn":
     try:
         words, secrets = marshal.loads(_read(channel))
         values, rest = parse(COMMAND, [*_secrets(secrets), *words])
-        status = run(call_of(values, rest), values.text("store"), begun=lambda _: answer.give())
+        status = run(call_of(values, rest), values.text("store"), ready=answer.give)
     except JettisonError as error:
         status = answer.refuse(error)
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ from jettison.sandbox.operations import (
     Workspace,
     Writable,
 )
-from jettison.sandbox.program import Execute, Program
+from jettison.sandbox.program import Execute, Program, search_path
 from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
@@ -85,6 +85,7 @@ class Options:
         volumes: "Sequence[Volume]" = (),
         system_calls: "Filter | None" = None,
         limits: "Limits | None" = None,
+        listening: int = 0,
     ) -> None:
         self.network = network
         self.hostname = hostname
@@ -100,6 +101,11 @@ class Options:
         self.added_groups: tuple[int, ...] = ()
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
+        self.listening = listening  # how many sockets, from descriptor 3 on, a service manager passes on
+
+    def binds(self) -> "list[Bind]":
+        """Of the mounts those that show something of the machine."""
+        return [mount for mount in self.mounts if isinstance(mount, Bind)]
 
     @property
     def has_own_network(self) -> bool:
@@ -169,12 +175,12 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The machine's files are gone; then its privileges; then jettison itself.
         Pivot(),
         WorkingDirectory(process.cwd),
-        Program(process.argv[0], _search_path(process)),
+        Program(process.argv[0], search_path(process.env)),
         *_added_groups(options),
         *(limits.at_last() if limits else []),
         Privileges(user.uid, user.gid, user.groups),
         *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls)]),
-        Execute(process.argv, process.env, options.init, options.terminal),
+        Execute(process.argv, process.env, options.init, options.terminal, options.listening),
     ]
 
 
@@ -215,7 +221,3 @@ def _terminal(process: "Process", options: Options, place: Place) -> "list[Opera
     from jettison.sandbox.console import Terminal
 
     return [Terminal(place.terminal_size, process.user.uid)]
-
-
-def _search_path(process: "Process") -> str:
-    return next((text[5:] for text in process.env if text.startswith("PATH=")), "")

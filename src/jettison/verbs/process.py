@@ -65,6 +65,18 @@ class Flags(TypedDict, total=False):
     sysctl: Mapping[str, str | int]
     limits: Literal["strict", "best-effort"]
     name: str
+    label: Mapping[str, str]
+    label_file: Sequence[Path]
+    cidfile: Path
+    restart: str
+    stop_signal: str | int
+    stop_timeout: int
+    health_cmd: str
+    health_interval: str
+    health_timeout: str
+    health_start_period: str
+    health_retries: int
+    no_healthcheck: bool
     security_opt: Sequence[str]
     store: Path
 
