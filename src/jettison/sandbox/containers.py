@@ -7,7 +7,7 @@ import time
 
 from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox.signals import KILL, TERM, signal_number
-from jettison.sandbox.state import RUNNER_BYTES, is_alive, read_config, read_running, remove, start_of, sweep
+from jettison.sandbox.state import Ended, Running, is_alive, read_config, read_runner, read_told, remove, start_of, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,18 +17,9 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+_LOCK_BYTES = 1000
 KILLED = 137  # 128 and SIGKILL: whose runner was killed, and all with it
 _HINT = "`jettison ps -a` lists them"
-
-
-class Ended:
-    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again."""
-
-    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int) -> None:
-        self.status = status
-        self.at_ns = at_ns
-        self.by_memory = bool(by_memory)
-        self.restarts = restarts
 
 
 class Found:
@@ -44,8 +35,9 @@ class Found:
     def look(self) -> None:
         """Look again."""
         self.is_alive = is_alive(self.folder)
-        self.running = read_running(self.folder) if self.is_alive else None
-        self.ended = None if self.is_alive else self._read_ended()
+        told = read_told(_read(f"{self.folder}/lock"))
+        self.running = told if self.is_alive and isinstance(told, Running) else None
+        self.ended = None if self.is_alive else _end(told, self.folder)
 
     @property
     def name(self) -> str:
@@ -80,9 +72,6 @@ class Found:
     def _has_run(self) -> bool:
         return self.text("restart") not in ("", "no")
 
-    def _read_ended(self) -> Ended:
-        return _ended(_read(f"{self.folder}/lock"), self.folder)
-
 
 def containers(store: str) -> "list[Found]":
     """All of them, the youngest first. What killed runners left is removed."""
@@ -111,13 +100,13 @@ def wait(found: Found, timeout_s: "float | None" = None) -> "Ended | None":
     """How it ended, as soon as its runner has; None where that takes longer."""
     lock = _lock(found.folder)
     if lock < 0:
-        return _ended(b"", found.folder)
+        return _end(None, found.folder)
     try:
         if timeout_s is None:
             fcntl.flock(lock, fcntl.LOCK_SH)
         elif not _wait_for_runner(found.folder, timeout_s):
             return None
-        return _ended(os.pread(lock, 200, 0), found.folder)
+        return _end(read_told(os.read(lock, _LOCK_BYTES)), found.folder)
     finally:
         os.close(lock)
 
@@ -204,8 +193,8 @@ def _send(pid: int, start: int, number: int) -> None:
 def _runner(folder: str) -> int:
     """A descriptor of the runner's process, or -1 where it has ended."""
     try:
-        descriptor = os.pidfd_open(int(_read(f"{folder}/lock")[:RUNNER_BYTES] or b"-1"))
-    except (ProcessLookupError, ValueError, OSError):
+        descriptor = os.pidfd_open(read_runner(_read(f"{folder}/lock")))
+    except OSError:
         return -1
     if is_alive(folder):  # so the number is its own
         return descriptor
@@ -229,10 +218,9 @@ def _wait_for_runner(folder: str, timeout_s: float) -> bool:
     return True
 
 
-def _ended(lock: bytes, folder: str) -> Ended:
-    """From the lock's file. A runner that was killed tells nothing."""
-    numbers = lock[RUNNER_BYTES:].split()
-    return Ended(*map(int, numbers)) if numbers else Ended(KILLED, _changed_ns(folder), 0, 0)
+def _end(told: "Running | Ended | None", folder: str) -> Ended:
+    """A runner that was killed tells of no end."""
+    return told if isinstance(told, Ended) else Ended(KILLED, _changed_ns(folder), 0, told.restarts if told else 0)
 
 
 def _locks(descriptor: int) -> bool:

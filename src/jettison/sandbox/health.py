@@ -7,7 +7,7 @@ import time
 from jettison.errors import JettisonError
 from jettison.oci.process import Process
 from jettison.sandbox import syscalls
-from jettison.sandbox.state import read_running
+from jettison.sandbox.containers import Found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _check(container: "Container", health: "Health", process: Process, options: 
     """Execute the command: its status, or -1 where there is none, and the beginning of what it printed."""
     from jettison.sandbox.join import Init, join
 
-    running = read_running(container.folder)
+    running = Found(container.store, container.id).running
     if running is None:
         return -1, b""
     reader, writer = os.pipe()

@@ -54,6 +54,7 @@ def keep(kept: Kept) -> int:
             status, by_memory, is_over = _run(kept)
             if is_over or kept.container.is_stopping or not kept.restart.wants(status, restarts):
                 break
+            kept.container.rests()
             if time.monotonic() - start_s >= _GOOD_RUN_S:
                 pause_s = _PAUSE_S
             if not _rest(pause_s):
@@ -75,7 +76,6 @@ def _run(kept: Kept) -> "tuple[int, bool, bool]":
         if checker:
             os.kill(checker, _SIGKILL)
             os.waitpid(checker, 0)
-        kept.container.rests()
         return status, start.tell(status), child.was_told_to_end
 
 

@@ -1,9 +1,9 @@
 """A container's state: a folder of the store, locked by its runner for as long as that lives. Others read it.
 
     containers/<id>/   id: 64 hexadecimal digits
-        lock           held by the runner, whose process id it tells; where it is free, the container has ended, and it tells how
+        lock           held by the runner; where it is free, the container has ended. It tells the runner's process id, and
+                       while the program runs those of now, at the end how it ended
         config         what does not change, as fields of a record
-        running        the process ids of now; there while the program runs
         stopping       there where somebody asked for the end: no restart
         filter         the system calls that a profile allows the program
         health         how the last health checks went
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from jettison.sandbox.supervise import Child
 
 _MODE = 0o600
-RUNNER_BYTES = 10  # of the lock's file
+# The lock's file: the runner's process id, then what it tells.
+_RUNNER_BYTES, _TOLD_BYTES = 10, 200
+_RUNS, _ENDED = b"runs", b"ended"
 
 
 # In the order in which they are entered: each is the user's.
@@ -59,11 +61,23 @@ class Running:
         self.spaces = dict(zip(SPACES, spaces, strict=True))
 
 
+class Ended:
+    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again."""
+
+    __slots__ = ("at_ns", "by_memory", "restarts", "status")
+
+    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int) -> None:
+        self.status = status
+        self.at_ns = at_ns
+        self.by_memory = bool(by_memory)
+        self.restarts = restarts
+
+
 class Container:
     """The state as its runner writes it. Use it in a `with`: at the end what is not to be kept is removed."""
 
     def __init__(self, store: str) -> None:
-        self._store = store
+        self.store = store
         self.id = self.name = self.folder = ""
         self._memory = -1
         self._restarts = -1
@@ -76,13 +90,13 @@ class Container:
 
     def __exit__(self, *_: object) -> None:
         if not self.is_kept:
-            remove(self._store, self.id, self.name)
+            remove(self.store, self.id, self.name)
         os.close(self._lock)
 
     def register(self, name: str, facts: "Sequence[tuple[str, str]]", process: Process, system_calls: "Filter | None") -> None:
         """Be seen, with these facts. Errors: UsageError where the name is taken."""
         if name:
-            _claim(self._store, name, self.id)
+            _claim(self.store, name, self.id)
         self.name = name
         self.is_mine()
         self._is_to_stay = ("keep", "") in facts
@@ -95,27 +109,29 @@ class Container:
 
     def is_mine(self) -> None:
         """This process is the runner."""
-        os.pwrite(self._lock, b"%*d" % (RUNNER_BYTES, os.getpid()), 0)
+        os.pwrite(self._lock, b"%*d" % (_RUNNER_BYTES, os.getpid()), 0)
 
     def runs(self, child: "Child") -> None:
         """The program has started."""
         self.is_kept = self._is_to_stay
         self._restarts += 1
         self._spaces = child.spaces
-        numbers = (child.pid, start_of(child.pid), time.time_ns(), self._restarts, os.getpid(), self._memory, *child.spaces)
-        self.replace("running", " ".join(map(str, numbers)).encode())
+        start = start_of(child.pid)
+        self._tell(_RUNS, child.pid, start, time.time_ns(), self._restarts, os.getpid(), self._memory, *child.spaces)
 
     def rests(self) -> None:
-        """The program has ended, and may be started again."""
-        os.unlink(f"{self.folder}/running")
+        """The program has ended, and is to be started again."""
+        self._tell(b" ")
         for descriptor in self._spaces:
             os.close(descriptor)
-        self._spaces = ()
 
     def ends(self, status: int, by_memory: bool) -> None:
-        """Tell how it ended: who waits has the lock open, also where the rest is removed."""
-        text = f" {status} {time.time_ns()} {int(by_memory)} {max(self._restarts, 0)}"
-        os.pwrite(self._lock, text.encode(), RUNNER_BYTES)
+        """How it ended: who waits has the lock open, also where all is removed."""
+        self._tell(_ENDED, status, time.time_ns(), int(by_memory), max(self._restarts, 0))
+
+    def _tell(self, what: bytes, *numbers: int) -> None:
+        text = b" ".join([what, *(b"%d" % number for number in numbers)])
+        os.pwrite(self._lock, text.ljust(_TOLD_BYTES), _RUNNER_BYTES)
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a file of the state, whole or not at all."""
@@ -131,7 +147,7 @@ class Container:
         """A folder and its lock. Somebody's sweep may be quicker than the lock, so look again."""
         while True:
             self.id = os.urandom(32).hex()
-            self.folder = f"{self._store}/containers/{self.id}"
+            self.folder = f"{self.store}/containers/{self.id}"
             try:
                 os.mkdir(self.folder, 0o700)
             except FileNotFoundError:
@@ -178,13 +194,18 @@ def read_config(folder: str) -> "dict[str, list[str]]":
         return {}
 
 
-def read_running(folder: str) -> "Running | None":
-    """The processes of now; None where the program does not run."""
-    try:
-        with open(f"{folder}/running", "rb", 0) as stream:
-            return Running(*map(int, stream.read().split()))
-    except FileNotFoundError:
-        return None
+def read_told(lock: bytes) -> "Running | Ended | None":
+    """What the lock's file tells of the program; None where it has not started, or is to be started again."""
+    words = lock[_RUNNER_BYTES:].split()
+    numbers = [int(word) for word in words[1:]]
+    if words[:1] == [_RUNS]:
+        return Running(*numbers)
+    return Ended(*numbers) if words[:1] == [_ENDED] else None
+
+
+def read_runner(lock: bytes) -> int:
+    """The runner's process id, as the lock's file tells it."""
+    return int(lock[:_RUNNER_BYTES] or b"0")
 
 
 def read_process(running: Running) -> Process:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from jettison.errors import UsageError
 from jettison.image.store import LocalStore
 from jettison.sandbox import containers as states
-from jettison.sandbox.containers import Ended, Found
+from jettison.sandbox.containers import Found
 from jettison.sandbox.signals import KILL, signal_number
+from jettison.sandbox.state import Ended
 
 _FILTERS = ("name", "id", "status", "label", "ancestor", "exited", "health")
 
