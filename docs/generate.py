@@ -48,8 +48,9 @@ next move. The command line prints both and ends with the class's status.
 PYTHON = """\
 # The Python API
 
-A verb of the command line is a function in `jettison.verbs`, in a module of its name. Library code never prints: what happens
-is told to a `jettison.events.Reporter`, and what fails is raised as one of the [errors](errors.md).
+`jettison.run` starts images ([how](../guides/from-python.md)). A verb of the command line is a function in `jettison.verbs`, in a
+module of its name. Library code never prints: what happens is told to a `jettison.events.Reporter`, and what fails is raised as
+one of the [errors](errors.md), or as `jettison.NotStarted`, a `JettisonError` whose `exit_status` is 125, 126 or 127.
 """
 
 
@@ -71,9 +72,11 @@ def error_tree() -> str:
 
 
 def python() -> str:
-    """A section a public name of the verbs' modules."""
-    files = [Path(verbs.__path__[0], f"{verb}.py") for verb in VERBS]
-    return NOTE + PYTHON + "".join(text for file in files if file.exists() for text in _names(file))  # some are only commands
+    """A section a public name: those of `jettison` itself, then those of the verbs' modules."""
+    folder = Path(verbs.__path__[0])
+    files = [file for file in (folder / f"{name}.py" for name in [*VERBS, "bundle"]) if file.exists()]  # some are only commands
+    own = "".join(_names(folder / "process.py", "jettison"))
+    return NOTE + PYTHON + own + "".join(text for file in files for text in _names(file, f"jettison.verbs.{file.stem}"))
 
 
 def _section(command: Command) -> str:
@@ -98,11 +101,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _names(file: Path) -> Iterator[str]:
+def _names(file: Path, module: str) -> Iterator[str]:
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not _is_overload(node):
             call = _class(node) if isinstance(node, ast.ClassDef) else _function(node)
-            yield f"\n## jettison.verbs.{file.stem}.{node.name}\n\n```python\n{call}\n```\n\n{ast.get_docstring(node)}\n"
+            yield f"\n## {module}.{node.name}\n\n```python\n{call}\n```\n\n{ast.get_docstring(node)}\n"
+
+
+def _is_overload(node: "ast.FunctionDef | ast.ClassDef") -> bool:
+    return any(isinstance(decorator, ast.Name) and decorator.id == "overload" for decorator in node.decorator_list)
 
 
 def _function(node: ast.FunctionDef) -> str:
@@ -122,10 +129,15 @@ def _class(node: ast.ClassDef) -> str:
 def _parameters(arguments: ast.arguments) -> list[str]:
     required = len(arguments.args) - len(arguments.defaults)
     defaults = [None] * required + arguments.defaults
-    return [
-        f"{argument.arg}: {_annotation(argument.annotation)}{f' = {ast.unparse(default)}' if default else ''}"
-        for argument, default in zip(arguments.args, defaults, strict=True)
-    ]
+    pairs = [*zip(arguments.args, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    texts = [_parameter(argument) + (f" = {ast.unparse(default)}" if default else "") for argument, default in pairs]
+    stars = [f"*{_parameter(arguments.vararg)}"] if arguments.vararg else ["*"] if arguments.kwonlyargs else []
+    texts[len(arguments.args) : len(arguments.args)] = stars
+    return texts + ([f"**{_parameter(arguments.kwarg)}"] if arguments.kwarg else [])
+
+
+def _parameter(argument: ast.arg) -> str:
+    return f"{argument.arg}: {_annotation(argument.annotation)}"
 
 
 def _annotation(node: ast.expr | None) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,11 @@ def transcript(page: Path) -> Iterator[Call]:
         for call in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, said = call.partition("\n")
             yield Call(line, said)
+
+
+def examples(page: Path) -> str:
+    """The program that a page's `python` blocks are."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 
 
 def is_said(pattern: str, said: str) -> bool:
@@ -94,8 +100,7 @@ def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Calla
     """Every call of docs/first-image.md does and says what the page says."""
     if not os.path.exists("/lib64/ld-linux-x86-64.so.2"):
         peers.lacking("the tutorial is written on x86-64 with glibc")
-    if os.geteuid() != 0 and peers.call([require("unshare"), "--user", "true"]).returncode != 0:
-        peers.lacking("this machine keeps user namespaces from this user")
+    require_user_namespaces(require)
     path = f"{Path(jettison.command[0]).parent}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "JETTISON_HOME": str(jettison.store)}
 
@@ -109,3 +114,23 @@ def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Calla
             text=True,
         )
         assert done.returncode == 0 and is_said(call.said, done.stdout), f"$ {call.line}\n{done.stdout}\nexpected:\n{call.said}"
+
+
+@pytest.mark.slow
+def test_the_guide_for_python_is_true(jettison: Jettison, require: Callable[[str], str]) -> None:
+    """What docs/guides/from-python.md asserts holds."""
+    require_user_namespaces(require)
+    require("busybox")
+    page = REPOSITORY / "docs/guides/from-python.md"
+    assert [call.line for call in transcript(page)] == ["jettison pack busybox -t box"]
+    jettison("pack", "busybox", "-t", "box")
+
+    done = peers.call([sys.executable, "-c", examples(page)], env={**os.environ, "JETTISON_HOME": str(jettison.store)})
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def require_user_namespaces(require: Callable[[str], str]) -> None:
+    """Skip where this machine does not let us make one."""
+    if os.geteuid() != 0 and peers.call([require("unshare"), "--user", "true"]).returncode != 0:
+        peers.lacking("this machine keeps user namespaces from this user")

@@ -333,3 +333,37 @@ def test_docker_gives_the_same_powers(world: World, docker: Docker, tmp_path: Pa
         status = "/bin/grep", "^Cap", "/proc/self/status"
         assert world(*flags, "box", *status) == docker(*their_flags, *status)
         assert set(ours) == set(theirs) - unlike.get(asked, set()), asked
+
+
+# A further program
+
+
+def test_a_further_program_has_the_same(world: World) -> None:
+    """What was chosen for the container, by its own user."""
+    world("-d", "--name", "one", "--cap-add", "NET_RAW", "--cap-drop", "CHOWN", "box", "sleep", "100")
+    try:
+        for user, is_root in (("0", True), ("1000", False)):
+            if user == "1000" and world.user:
+                continue  # who has one user
+            lines = world.jettison("exec", "-u", user, "one", "grep", "^Cap", "/proc/self/status").split()
+            found = {name[3:-1]: int(value, 16) for name, value in zip(lines[::2], lines[1::2], strict=True)}
+            assert found == only(USUAL & ~1 | NET_RAW, is_root)
+    finally:
+        world.jettison("rm", "-f", "one")
+
+
+@pytest.mark.parametrize("world", ["root"], indirect=True)
+@pytest.mark.parametrize("network", ["host", "none"])
+def test_a_further_program_is_as_covered(world: World, network: str) -> None:
+    """It enters the mounts that are locked, and sees those that the first program made."""
+    world.image(fill_for_mounts)
+    script = "mkdir /mine && mount -t tmpfs x /mine && hostname mine && sleep 100"
+    world("-d", "--name", "one", "--network", network, "--cap-add", "ALL", "box", "sh", "-c", script)
+    try:
+        look = "sleep 1; ls -d /mine; hostname; grep -c ' /mine ' /proc/mounts"
+        assert world.jettison("exec", "one", "sh", "-c", look) == "/mine\nmine\n1\n"
+        for attack in (*ATTACKS, *ALWAYS):
+            done = world.jettison.call("exec", "one", "sh", "-c", attack)
+            assert done.returncode != 0 and "not found" not in done.stderr, attack
+    finally:
+        world.jettison("rm", "-f", "one")

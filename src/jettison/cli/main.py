@@ -17,10 +17,17 @@ VERBS = {
     "pack": "an application → an image",
     "slim": "a fat image → the thin one of what it starts",
     "run": "run an image as a sandboxed process",
+    "ps": "list the containers that run",
+    "logs": "what a detached container has printed",
+    "exec": "start a further program in a container",
+    "stop": "ask containers for their end, then kill them",
+    "kill": "send a signal to containers",
+    "wait": "wait for the end of containers: their exit statuses",
+    "rm": "remove containers that have ended",
     "why": "why is this path in the image?",
     "weigh": "net and tare: what an image needs, and the dead weight",
     "images": "list the images of the store",
-    "inspect": "an image's manifest and configuration, as JSON",
+    "inspect": "an image's or a container's configuration and state, as JSON",
     "history": "what made each layer of an image",
     "tag": "give an image another name",
     "rmi": "remove names of images",
@@ -57,7 +64,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     verb = words.pop(0)
     if verb == "help":
         return main([*words, "--help"])
-    failure_status = 125 if verb == "run" else 0
+    failure_status = 125 if verb in ("run", "exec") else 0
     try:
         return call(verb, [*leading, *words])
     except JettisonError as error:

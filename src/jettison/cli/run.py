@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
     from jettison.sandbox.seccomp import Filter
+    from jettison.sandbox.upkeep import Upkeep
     from jettison.sandbox.volumes import Volume
 
 COMMAND = Command(
@@ -74,7 +75,22 @@ COMMAND = Command(
             "strict|best-effort",
         ),
         Flag("name", "a name, unique among what runs", "NAME"),
-        Flag("rm", "keep nothing afterwards, as always"),
+        Flag("detach", "run in the background, and print the container's id", short="d"),
+        Flag("rm", "remove a detached container's state and log at its end; another's go always"),
+        Flag("restart", "start it again at its end: no, on-failure[:TIMES], always, unless-stopped", "POLICY"),
+        Flag("stop-signal", "what `jettison stop` sends, instead of the image's or TERM", "SIGNAL"),
+        Flag("stop-timeout", "how long `jettison stop` waits before it kills, 10 by default", "SECONDS"),
+        Flag("health-cmd", "a command that says by its status whether the program is well", "COMMAND"),
+        Flag("health-interval", "the time between two checks, 30s by default", "DURATION"),
+        Flag("health-timeout", "how long one may take, 30s by default", "DURATION"),
+        Flag("health-start-period", "how long failures do not count at first", "DURATION"),
+        Flag("health-retries", "how many failures in a row make it unhealthy, 3 by default", "NUMBER"),
+        Flag("no-healthcheck", "check nothing, whatever the image says"),
+        Flag("label", "a label, to find the container by", "NAME[=VALUE]", short="l", repeats=True),
+        Flag("label-file", "read labels from a file", "FILE", repeats=True),
+        Flag("log-driver", "`k8s-file`, or `none`: keep nothing of what a detached program prints", "DRIVER"),
+        Flag("log-opt", "`max-size=SIZE` and `max-file=NUMBER`: what the log may take", "NAME=VALUE", repeats=True),
+        Flag("cidfile", "write the container's id to a new file", "FILE"),
         Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
         Flag("cap-add", "a capability that root in it has besides the usual seven, or `ALL`", "NAME", repeats=True),
         Flag("cap-drop", "a capability that root in it does not have, or `ALL`", "NAME", repeats=True),
@@ -84,6 +100,10 @@ COMMAND = Command(
     passes_on=True,
 )
 
+_UPKEEP = (
+    "detach", "rm", "restart", "stop-signal", "stop-timeout", "health-cmd", "health-interval", "health-timeout",
+    "health-start-period", "health-retries", "no-healthcheck", "label", "label-file", "log-driver", "log-opt", "cidfile",
+)  # fmt: skip
 _LIMITS = (
     "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
 )  # fmt: skip
@@ -102,30 +122,49 @@ def main(values: "Values", rest: "Sequence[str]") -> int:
     """Run, and give the program's status."""
     if not rest:
         raise UsageError("`jettison run` needs an image", "`jettison images` lists them")
-    image, *arguments = rest
-    call = Call(
-        image,
-        arguments,
-        _environment(values),
-        values.text("entrypoint") if values.has("entrypoint") else None,
-        _workdir(values.text("workdir")),
-        values.text("user"),
-        values.text("name"),
-        _options(values),
-        values.texts("group-add"),
-    )
+    call = call_of(values, rest)
     store = values.text("store")
     if values.on("explain"):
         sys.stdout.write("\n".join(explain(call, store)) + "\n")
         return 0
     try:
-        status = run(call, store, lambda: _reporter(values))
+        status = run(call, store, lambda: _reporter(values), _announce)
     except NotStarted as error:
         from jettison.cli.main import complain
 
         complain(error.message, error.hint)
         return error.exit_status
     os._exit(status)  # nothing is open or buffered, and the interpreter's own way out takes 2 ms
+
+
+def call_of(values: "Values", rest: "Sequence[str]") -> Call:
+    """What the flags and words ask for. Errors: UsageError."""
+    image, *arguments = rest
+    return Call(
+        image,
+        arguments,
+        environment(values),
+        values.text("entrypoint") if values.has("entrypoint") else None,
+        workdir(values.text("workdir")),
+        values.text("user"),
+        values.text("name"),
+        _options(values),
+        values.texts("group-add"),
+        _upkeep(values),
+    )
+
+
+def _announce(container: str) -> None:
+    sys.stdout.write(f"{container}\n")
+    sys.stdout.flush()
+
+
+def _upkeep(values: "Values") -> "Upkeep | None":
+    if not any(values.has(name) for name in _UPKEEP):
+        return None
+    from jettison.cli.upkeep_flags import upkeep
+
+    return upkeep(values)
 
 
 def _reporter(values: "Values") -> "Reporter":
@@ -156,11 +195,11 @@ def _options(values: "Values") -> Options:
         _named_volumes(mounts),
         _system_calls(values.texts("security-opt"), capabilities),
         _limits(values, network),
-        capabilities,
+        capabilities=capabilities,
     )
     options.devices = _devices(values)
     _keep_apart(options)
-    if options.terminal and options.interactive and not os.isatty(0):
+    if options.terminal and options.interactive and not values.on("detach") and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options
 
@@ -195,7 +234,7 @@ def _limits(values: "Values", network: str) -> "Limits | None":
 # Environment
 
 
-def _environment(values: "Values") -> "list[str]":
+def environment(values: "Values") -> "list[str]":
     """What `--ca` says, then files, then flags: the last word counts."""
     texts = _ca_variables() if values.has("ca") else []
     texts += [text for path in values.texts("env-file") for text in _env_file(path)]
@@ -281,7 +320,8 @@ def _keep_apart(options: Options) -> None:
                 raise UsageError(f"`{mount.target}` would lie in {folder.path}, where {folder.what} are")
 
 
-def _workdir(path: str) -> str:
+def workdir(path: str) -> str:
+    """Where the program starts. Errors: UsageError."""
     if path and not path.startswith("/"):
         raise UsageError(f"the working directory `{path}` is invalid, it needs to be an absolute path")
     return path

@@ -60,6 +60,9 @@ def _pairs(image: Image, layers: Sequence[str], account: Account) -> Iterator[tu
     yield "stop-signal", config.stop_signal
     for volume in config.volumes:
         yield "volume", volume
+    check = config.healthcheck
+    for word in (*map(str, check[1:]), *check.test) if check else ():
+        yield "health", word
 
 
 def _mounted(folders: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@
     index.json           derived from tags/ for other tools; never read here
     layers/<hex>/        an unpacked layer, by diff id; under its final name it is whole
     run/<hex>            what `jettison run` needs to know of an image, by its manifest's digest
-    names/<name>         held by the container of this name, while it runs
+    containers/<id>/     the state of a container, see sandbox/state.py; names/<name> links to it
     tmp/                 what is being written; a dead writer's leftovers do no harm
     lock                 writers hold it shared, a clean-up holds it alone
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DOCUMENT_LIMIT_BYTES = 4 << 20
 _PARTS = ("tmp", "tags", "blobs", "blobs/sha256", "layers", "run", "oci-layout")
-_OWN_NAMES = {"blobs", "cache", "layers", "names", "run", "tags", "tmp", "volumes"}
+_OWN_NAMES = {"blobs", "cache", "containers", "layers", "names", "run", "tags", "tmp", "volumes"}
 _OWN_NAMES |= {"oci-layout", "lock", "index.lock", "index.json", "lost+found"}
 _PLAIN = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _HEX = set("0123456789abcdef")

@@ -18,6 +18,16 @@ class History(NamedTuple):
     empty_layer: bool = False
 
 
+class Healthcheck(NamedTuple):
+    """docker's HEALTHCHECK: `test` begins with NONE, CMD or CMD-SHELL; times in nanoseconds, 0 for the default."""
+
+    test: tuple[str, ...]
+    interval_ns: int = 0
+    timeout_ns: int = 0
+    start_period_ns: int = 0
+    retries: int = 0
+
+
 class ImageConfig(NamedTuple):
     """The configuration in Docker's words. `env` is (name, value) pairs; `diff_ids` name the layers' tar bytes."""
 
@@ -34,10 +44,11 @@ class ImageConfig(NamedTuple):
     created: str = ""
     diff_ids: tuple[Digest, ...] = ()
     history: tuple[History, ...] = ()
+    healthcheck: Healthcheck | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The configuration in the specification's words; what is empty is left out."""
-        config = {
+        config: dict[str, Any] = {
             "User": self.user,
             "ExposedPorts": {port: {} for port in self.exposed_ports},
             "Env": [f"{name}={value}" for name, value in self.env],
@@ -47,6 +58,7 @@ class ImageConfig(NamedTuple):
             "WorkingDir": self.working_dir,
             "Labels": dict(self.labels),
             "StopSignal": self.stop_signal,
+            "Healthcheck": _health_json(self.healthcheck) if self.healthcheck else None,
         }
         value: dict[str, Any] = {"created": self.created} if self.created else {}
         value["architecture"] = self.platform.architecture
@@ -80,7 +92,28 @@ def parse_config(value: dict[str, Any], what: str) -> ImageConfig:
         _text(value, "created", what),
         tuple(Digest.parse(item, f"diff_id of {what}") for item in _texts(rootfs, "diff_ids", what)),
         tuple(_parse_history(item, what) for item in _list(value, "history", what)),
+        _parse_health(inner, what),
     )
+
+
+def _health_json(check: Healthcheck) -> dict[str, Any]:
+    numbers = dict(zip(_HEALTH_NUMBERS, check[1:], strict=True))
+    return {"Test": list(check.test), **{key: number for key, number in numbers.items() if number}}
+
+
+def _parse_health(inner: dict[str, Any], what: str) -> Healthcheck | None:
+    value = inner.get("Healthcheck")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise InvalidData(f"Healthcheck of {what} is not an object")
+    numbers = [value.get(key) or 0 for key in _HEALTH_NUMBERS]
+    if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers):
+        raise InvalidData(f"Healthcheck of {what} has a time or a count that is no number")
+    return Healthcheck(_texts(value, "Test", what), *numbers)
+
+
+_HEALTH_NUMBERS = ("Interval", "Timeout", "StartPeriod", "Retries")
 
 
 def _history_json(line: History) -> dict[str, Any]:

@@ -15,7 +15,21 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # The keys of a run record: those of one value, and those that may come several times or never.
 _ONCE = ("config-digest", "user", "uid", "gid", "home", "workdir", "stop-signal")
-_REPEATED = ("layer", "env", "entrypoint", "cmd", "volume")
+_REPEATED = ("layer", "env", "entrypoint", "cmd", "volume", "health")
+
+
+def write_fields(pairs: "Sequence[tuple[str, str]]") -> bytes:
+    """`key NUL value NUL key NUL value …`, as `read_fields` reads it. No text has a NUL byte."""
+    return os.fsencode("\0".join(text for pair in pairs for text in pair))
+
+
+def read_fields(raw: bytes) -> "dict[str, list[str]]":
+    """The values of each key, in order."""
+    texts = os.fsdecode(raw).split("\0")
+    found: dict[str, list[str]] = {}
+    for index in range(0, len(texts) - 1, 2):
+        found.setdefault(texts[index], []).append(texts[index + 1])
+    return found
 
 
 class User:
@@ -33,10 +47,13 @@ class User:
 class Record:
     """What `run` needs to know of an image, computed when the image arrives.
 
-    `layers` are diff ids in hexadecimal, from the lowest to the topmost; texts are as os.fsdecode gives them.
+    `layers` are diff ids in hexadecimal, from the lowest to the topmost; texts are as os.fsdecode gives them. `health` is the
+    image's HEALTHCHECK: four numbers (interval, timeout and start period in nanoseconds, retries), then its Test.
     """
 
-    __slots__ = ("cmd", "config_digest", "entrypoint", "env", "layers", "stop_signal", "user", "user_name", "volumes", "workdir")
+    __slots__ = (
+        "cmd", "config_digest", "entrypoint", "env", "health", "layers", "stop_signal", "user", "user_name", "volumes", "workdir",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +67,7 @@ class Record:
         workdir: str = "",
         stop_signal: str = "",
         volumes: "Sequence[str]" = (),
+        health: "Sequence[str]" = (),
     ) -> None:
         self.config_digest = config_digest
         self.layers = tuple(layers)
@@ -61,23 +79,21 @@ class Record:
         self.workdir = workdir
         self.stop_signal = stop_signal
         self.volumes = tuple(volumes)
+        self.health = tuple(health)
 
     @staticmethod
     def parse(raw: bytes) -> "Record":
         """Read a record's file, `key NUL value NUL key NUL value …`. Errors: InvalidData."""
-        fields = os.fsdecode(raw).split("\0")
-        found: dict[str, list[str]] = {}
-        for index in range(0, len(fields) - 1, 2):
-            found.setdefault(fields[index], []).append(fields[index + 1])
+        found = read_fields(raw)
         try:
             once = {key: found[key][-1] for key in _ONCE}
             groups = [int(group) for group in found.get("group", ())]
             user = User(int(once["uid"]), int(once["gid"]), groups, once["home"])
         except (KeyError, ValueError) as error:
             raise InvalidData(f"a run record is damaged: {error}", "`jettison prune` removes it; it is made anew") from error
-        layers, env, entrypoint, cmd, volumes = (found.get(key, ()) for key in _REPEATED)
+        layers, env, entrypoint, cmd, *rest = (found.get(key, ()) for key in _REPEATED)
         return Record(
-            once["config-digest"], layers, env, entrypoint, cmd, once["user"], user, once["workdir"], once["stop-signal"], volumes
+            once["config-digest"], layers, env, entrypoint, cmd, once["user"], user, once["workdir"], once["stop-signal"], *rest
         )
 
 

@@ -238,6 +238,34 @@ class Group:
             self._undo.insert(0, (f"{base}/cgroup.subtree_control", f"-{controller}"))
 
 
+class Membership:
+    """The groups of ours that a process is in, for another to enter. What `Group` says of doors holds here."""
+
+    def __init__(self, pid: int) -> None:
+        layout = read_layout(_read("/proc/self/mountinfo"), _read(f"/proc/{pid}/cgroup"))
+        ours = {folder for folder in layout.version1.values() if _is_ours(folder)}
+        self._doors = [os.open(f"{folder}/tasks", os.O_WRONLY) for folder in sorted(ours)]
+        self._version2 = layout.version2 if _is_ours(layout.version2) else ""
+
+    def doors(self) -> "list[int]":
+        """As those of `Group`."""
+        return self._doors
+
+    def attach(self, pid: int) -> None:
+        """As that of `Group`. Errors: OSError."""
+        if self._version2:
+            _write(f"{self._version2}/cgroup.procs", str(pid))
+
+    def close(self) -> None:
+        """Close the doors."""
+        for door in self._doors:
+            os.close(door)
+
+
+def _is_ours(folder: str) -> bool:
+    return os.path.basename(folder).startswith(PREFIX)
+
+
 def sweep(base: str) -> None:
     """Remove the groups whose makers were killed: nobody holds their lock. Those with processes stay for the next time."""
     for name in os.listdir(base):

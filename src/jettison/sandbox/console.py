@@ -45,14 +45,14 @@ class Terminal(Operation):
         os.fchown(theirs, self.uid, -1)
         if self.size:
             termios.tcsetwinsize(theirs, self.size)
-        self._bind_console(world, theirs)
+        self.bind_console(world, theirs)
         self._hand_over(world, ours)
         for descriptor in (0, 1, 2):
             os.dup2(theirs, descriptor)
         os.close(theirs)
 
-    @staticmethod
-    def _bind_console(world: "World", theirs: int) -> None:
+    def bind_console(self, world: "World", theirs: int) -> None:
+        """Be /dev/console too."""
         dev = world.mounts["dev"]
         os.close(os.open("console", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o620, dir_fd=dev))
         syscalls.attach(syscalls.clone_tree(theirs), os.open("console", os.O_PATH, dir_fd=dev))

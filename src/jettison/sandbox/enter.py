@@ -44,10 +44,11 @@ class Failure(Exception):
 class World:
     """What the operations hand on to each other."""
 
-    def __init__(self, gate: int, report: int, channel: "socket | None" = None) -> None:
+    def __init__(self, gate: int, report: int, channel: "socket | None" = None, passed: "Sequence[int]" = ()) -> None:
         self.gate = gate  # tells when the parent has written the id maps
         self.report = report  # takes a failure; the program's start closes it
         self.channel = channel  # takes the terminal
+        self.passed = tuple(passed)  # descriptors of the caller's that a step is about
         self.has_many_users = False
         self.root = -1  # the new root folder
         self.mounts: dict[str, int] = {}  # our own mounts in it, by name
@@ -62,7 +63,7 @@ class World:
     def kept(self) -> "list[int]":
         """The descriptors that the child needs of those it was born with, ascending."""
         channel = self.channel.fileno() if self.channel else 0
-        return sorted({0, 1, 2, self.gate, self.report, channel})
+        return sorted({0, 1, 2, self.gate, self.report, channel, *self.passed})
 
 
 def enter(world: World, operations: "Sequence[Operation]") -> "NoReturn":

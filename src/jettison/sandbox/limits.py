@@ -167,10 +167,12 @@ class Confinement:
         if self._limits.oom_score_adj is not None:
             self._score(pid, self._limits.oom_score_adj)
 
-    def tell(self, status: int) -> None:
-        """Say so where the memory limit ended the program."""
-        if status == BY_MEMORY and self._group.memory_kills():
-            self._limits.tell("the program was ended by its memory limit, `--memory`")
+    def tell(self, status: int) -> bool:
+        """Whether the memory limit ended the program; it says so."""
+        if status != BY_MEMORY or not self._group.memory_kills():
+            return False
+        self._limits.tell("the program was ended by its memory limit, `--memory`")
+        return True
 
     def _make_group(self) -> None:
         controls = self._limits.controls

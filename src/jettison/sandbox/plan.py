@@ -31,7 +31,7 @@ from jettison.sandbox.operations import (
     Workspace,
     Writable,
 )
-from jettison.sandbox.program import Execute, Program
+from jettison.sandbox.program import Execute, Program, search_path
 from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
@@ -86,6 +86,7 @@ class Options:
         volumes: "Sequence[Volume]" = (),
         system_calls: "Filter | None" = None,
         limits: "Limits | None" = None,
+        listening: int = 0,
         capabilities: int = capabilities.USUAL,
     ) -> None:
         self.network = network
@@ -102,8 +103,13 @@ class Options:
         self.added_groups: tuple[int, ...] = ()
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
+        self.listening = listening  # how many sockets, from descriptor 3 on, a service manager passes on
         self.capabilities = capabilities
         self.devices: Sequence[Device] = ()
+
+    def binds(self) -> "list[Bind]":
+        """Of the mounts those that show something of the machine."""
+        return [mount for mount in self.mounts if isinstance(mount, Bind)]
 
     @property
     def has_own_network(self) -> bool:
@@ -154,7 +160,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The kernel's filesystems. The settings are written before they become read-only.
         Proc(),
         *([Loopback()] if options.has_own_network else []),
-        NoUserNamespaces(_may_mount(options)),
+        NoUserNamespaces(capabilities.holds(options.capabilities, "SYS_ADMIN")),
         *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),
         Masked("proc", HIDDEN_PROC),
@@ -174,13 +180,13 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         # The machine's files are gone; then its privileges; then jettison itself.
         Pivot(),
         WorkingDirectory(process.cwd),
-        Program(process.argv[0], _search_path(process)),
+        Program(process.argv[0], search_path(process.env)),
         *_added_groups(options),
         *(limits.at_last() if limits else []),
         *_locked(options),
         Privileges(user.uid, user.gid, user.groups, options.capabilities),
         *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls, options.capabilities)]),
-        Execute(process.argv, process.env, options.init, options.terminal),
+        Execute(process.argv, process.env, options.init, options.terminal, options.listening),
     ]
 
 
@@ -215,12 +221,8 @@ def _added_groups(options: Options) -> "list[Operation]":
     return [AddedGroups(options.added_groups)]
 
 
-def _may_mount(options: Options) -> bool:
-    return capabilities.holds(options.capabilities, "SYS_ADMIN")
-
-
 def _locked(options: Options) -> "list[Operation]":
-    if not _may_mount(options):
+    if not capabilities.holds(options.capabilities, "SYS_ADMIN"):
         return []
     from jettison.sandbox.locked import LockedMounts
 
@@ -233,7 +235,3 @@ def _terminal(process: "Process", options: Options, place: Place) -> "list[Opera
     from jettison.sandbox.console import Terminal
 
     return [Terminal(place.terminal_size, process.user.uid)]
-
-
-def _search_path(process: "Process") -> str:
-    return next((text[5:] for text in process.env if text.startswith("PATH=")), "")

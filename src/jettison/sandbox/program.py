@@ -20,8 +20,9 @@ else:
 NOT_EXECUTABLE = 126  # docker's statuses
 NOT_FOUND = 127
 BY_SIGNAL = 128
+FIRST_SOCKET = 3  # sd_listen_fds(3)
 
-_SIGCHLD = 17
+_SIGKILL, _SIGCHLD = 9, 17
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
 _ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 13, 20, 40  # errno(3)
@@ -71,11 +72,14 @@ class Program(Operation):
 class Execute(Operation):
     """Become the program; or its parent, the init, until it ends."""
 
-    def __init__(self, argv: "Sequence[str]", env: "Sequence[str]", has_init: bool, has_terminal: bool) -> None:
+    def __init__(
+        self, argv: "Sequence[str]", env: "Sequence[str]", has_init: bool, has_terminal: bool, listening: int = 0
+    ) -> None:
         self.argv = tuple(argv)
         self.env = dict(text.partition("=")[::2] for text in env)
         self.has_init = has_init
         self.has_terminal = has_terminal
+        self.listening = listening
 
     def describe(self) -> str:
         return f"execute `{' '.join(self.argv)}`{' below an init' if self.has_init else ''}"
@@ -89,6 +93,8 @@ class Execute(Operation):
             self._lead()
         if self.has_terminal:
             fcntl.ioctl(0, _TIOCSCTTY, 0)
+        if self.listening:
+            self._pass_sockets()
         default_signals()
         _confine(world.filter)
         try:
@@ -96,9 +102,16 @@ class Execute(Operation):
         except OSError as error:
             raise _not_started(world.program, error) from error
 
+    def _pass_sockets(self) -> None:
+        """sd_listen_fds(3): they are the program's that has this process id."""
+        for descriptor in range(FIRST_SOCKET, FIRST_SOCKET + self.listening):
+            os.set_inheritable(descriptor, True)
+        self.env["LISTEN_PID"] = str(os.getpid())
+
     def _lead(self) -> None:
-        """A session where there is a terminal to control, else a process group: in a session of its own, with all parents
-        in another, SIGTSTP would not stop it (setpgid(2), orphaned process groups)."""
+        """Die with the init, also where that is not the world's. A session where there is a terminal to control, else a process
+        group: in a session of its own, with all parents in another, SIGTSTP would not stop it (setpgid(2), orphaned groups)."""
+        syscalls.set_process(syscalls.PR_SET_PDEATHSIG, _SIGKILL)
         if self.has_terminal:
             os.setsid()
         else:
@@ -108,6 +121,11 @@ class Execute(Operation):
 def _confine(filter: "Filter | None") -> None:
     if filter:
         filter.install()
+
+
+def search_path(env: "Sequence[str]") -> str:
+    """The program's own $PATH."""
+    return next((text[5:] for text in env if text.startswith("PATH=")), "")
 
 
 def bury(child: int) -> "NoReturn":

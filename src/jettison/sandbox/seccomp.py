@@ -15,6 +15,8 @@ from jettison.sandbox.program import NOT_EXECUTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jettison.sandbox.enter import World
 
 _HINT = "`--security-opt seccomp=unconfined` starts it without a filter"
@@ -105,7 +107,9 @@ UNCONFINED = Filter("unconfined", b"")
 def usual(architecture: "Architecture | None" = None, capabilities: int = 0) -> Filter:
     """Our own filter, for this machine's architecture if no other is given. Errors: HostError where there is none."""
     architecture = architecture or known_architecture()
-    return Filter("jettison's", bpf.assemble(architecture, _rules(architecture.numbers(), capabilities), ENOSYS))
+    numbers = architecture.numbers()
+    by_number = {numbers[name]: found for name, found in rules(numbers, capabilities).items()}
+    return Filter("jettison's", bpf.assemble(architecture, by_number, ENOSYS))
 
 
 def known_architecture() -> Architecture:
@@ -121,21 +125,20 @@ def opens_calls(capabilities: int) -> bool:
     return any(holds(capabilities, name) for name in _OPENED)
 
 
-def _rules(numbers: "dict[str, int]", capabilities: int) -> "dict[int, tuple[Rule, ...]]":
+def rules(names: "Iterable[str]", capabilities: int = 0) -> "dict[str, tuple[Rule, ...]]":
+    """What becomes of each of the calls of an architecture; one that is not in the result is as one that nobody knows."""
     allowed, refused = (Rule(ALLOW),), (Rule(EPERM),)
-    rules: dict[int, tuple[Rule, ...]] = dict.fromkeys(numbers.values(), allowed)
-    for names in _SHUT.values():
-        for name in names.split():
-            if name in numbers:
-                rules[numbers[name]] = refused
+    known = tuple(names)
+    found: dict[str, tuple[Rule, ...]] = dict.fromkeys(known, allowed)
+    for group in _SHUT.values():
+        found.update((name, refused) for name in group.split() if name in found)
     for name in _UNKNOWN.split():
-        rules.pop(numbers.get(name, -1), None)
-    for name, conditional in _CONDITIONAL.items():
-        rules[numbers[name]] = conditional
-    for capability, names in _OPENED.items():
+        found.pop(name, None)
+    found.update(_CONDITIONAL)
+    for capability, group in _OPENED.items():
         if holds(capabilities, capability):
-            rules.update((numbers[name], allowed) for name in names.split() if name in numbers)
-    return rules
+            found.update((name, allowed) for name in group.split() if name in known)
+    return found
 
 
 class SystemCalls(Operation):

@@ -1,14 +1,16 @@
 """The parent's side: make the namespaces and the child, say who its users are, pass signals on, give its exit status."""
 
 import os
+import select
 
 from jettison.errors import HostError, JettisonError, UsageError
 from jettison.oci.process import User
-from jettison.sandbox import syscalls
+from jettison.sandbox import capabilities, syscalls
 from jettison.sandbox.departure import MANY_USERS, ONE_USER
 from jettison.sandbox.enter import World, enter
 from jettison.sandbox.plan import Options, Place, namespaces, plan
-from jettison.sandbox.program import exit_status
+from jettison.sandbox.program import FIRST_SOCKET, exit_status
+from jettison.sandbox.state import SPACES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +24,13 @@ if TYPE_CHECKING:
 else:
     import _signal  # `signal` itself imports enum: 3 ms
 
-_SIGCHLD = 17
-_SIGCONT, _SIGSTOP, _SIGTSTP = 18, 19, 20
+SIGCHLD = 17
+_SIGKILL, _SIGCONT, _SIGSTOP, _SIGTSTP = 9, 18, 19, 20
 # signal(7): what others send to a process, and not what the kernel tells it of its own doing.
 # HUP INT QUIT USR1 USR2 ALRM TERM STKFLT CONT TSTP WINCH IO PWR, and the real-time signals.
 _PASSED_ON = {1, 2, 3, 10, 12, 14, 15, 16, _SIGCONT, _SIGTSTP, 28, 29, 30, *range(34, 65)} & _signal.valid_signals()
-_AWAITED = _PASSED_ON | {_SIGCHLD}
+AWAITED = _PASSED_ON | {SIGCHLD}
+ENDING = {1, 2, 3, 15}  # HUP INT QUIT TERM: what ends a program that does not start
 _DENIED = (1, 13)  # EPERM, EACCES
 
 
@@ -39,33 +42,68 @@ class NotStarted(JettisonError):
         self.exit_status = status
 
 
-def supervise(process: "Process", options: Options, place: Place) -> int:
+def supervise(process: "Process", options: Options, place: Place, begun: "Callable[[Child], None] | None" = None) -> int:
     """Run the process in its own world until it ends: its exit status, or 128 and the signal that ended it.
 
-    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process.
-    Errors: HostError where this machine refuses, NotStarted.
+    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process. `begun` takes the init
+    once the program has started. Errors: HostError where this machine refuses, NotStarted.
     """
-    _require_one_thread()
-    operations = plan(process, options, place)
-    with _Signals(), _confinement(options) as confinement:
-        operations = [*confinement.steps(), *operations]
-        if options.terminal:
-            child, status = _run_with_terminal(operations, options, process.user, confinement.hold)
-        else:
-            child = _start(operations, namespaces(options), process.user, confinement.hold)
-            status = _pass_signals(child)
-        confinement.tell(status)
-    child.raise_failure()
+    require_one_thread()
+    with Signals(), Confined(process, options, place) as start:
+        child = start()
+        if begun:
+            begun(child)
+        status = child.follow(options.interactive)
+        start.tell(status)
     return status
 
 
 def attempt(operations: "Sequence[Operation]", flags: int) -> None:
     """Take these steps in new namespaces, and end there. Errors: HostError, NotStarted, as of `supervise`."""
-    _require_one_thread()
-    with _Signals():
-        child = _start(operations, syscalls.CLONE_NEWUSER | flags, User(0, 0), _Unconfined().hold)
-        _pass_signals(child)
-    child.raise_failure()
+    require_one_thread()
+    with Signals():
+        child = begin(operations, syscalls.CLONE_NEWUSER | flags, lambda pid: write_maps(pid, User(0, 0)))
+        child.follow(reads_stdin=False)
+
+
+class Confined:
+    """What holds a world from outside, from before its start to after its end; called, it starts the world."""
+
+    def __init__(self, process: "Process", options: Options, place: Place) -> None:
+        self._operations = plan(process, options, place)
+        self._user = process.user
+        self._options = options
+        self._confinement = _confinement(options)
+
+    def __enter__(self) -> "Confined":
+        self._confinement.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._confinement.__exit__(*error)
+
+    def __call__(self) -> "Child":
+        """Start the world. Errors: HostError, NotStarted."""
+        operations = [*self._confinement.steps(), *self._operations]
+        options = self._options
+        sockets = range(FIRST_SOCKET, FIRST_SOCKET + options.listening)
+        child = begin(operations, namespaces(options), self._introduce, options.terminal, sockets)
+        child.spaces = self._spaces
+        if capabilities.holds(options.capabilities, "SYS_ADMIN"):
+            from jettison.sandbox.reentry import after_lock
+
+            child.spaces = after_lock(child.pid, self._spaces)
+        return child
+
+    def tell(self, status: int) -> bool:
+        """Say what became of the program; whether the memory limit ended it."""
+        return self._confinement.tell(status)
+
+    def _introduce(self, pid: int) -> bytes:
+        self._confinement.hold(pid)
+        # Now, as later nobody may look into it.
+        self._spaces = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in SPACES]
+        return write_maps(pid, self._user)
 
 
 class _Unconfined:
@@ -84,8 +122,9 @@ class _Unconfined:
     def hold(self, pid: int) -> None:
         """Take the child."""
 
-    def tell(self, status: int) -> None:
-        """Say what became of it."""
+    def tell(self, status: int) -> bool:
+        """Nothing ended it from outside."""
+        return False
 
 
 def _confinement(options: Options) -> "Confinement | _Unconfined":
@@ -96,89 +135,145 @@ def _confinement(options: Options) -> "Confinement | _Unconfined":
     return Confinement(options.limits)
 
 
-class _Child:
-    """The init of a world; `report` ends with it or gives its failure. While `gate` is open it knows that we live."""
+class Child:
+    """The init of a world, whose program has started. While `gate` is open it knows that we live."""
 
-    def __init__(self, pid: int, gate: int, report: int) -> None:
+    def __init__(self, pid: int, gate: int, terminal: int) -> None:
         self.pid = pid
+        self.spaces: Sequence[int] = ()  # descriptors of the world's namespaces, for who wants to enter it
+        self.terminal = terminal  # the other end of the program's, or -1
+        self.was_told_to_end = False
         self._gate = gate
-        self._report = report
 
-    def raise_failure(self) -> None:
-        """After its end. Errors: NotStarted where it had a failure to tell."""
+    def follow(self, reads_stdin: bool) -> int:
+        """Pass on signals, and what is typed and printed, until it ends: its exit status."""
+        if self.terminal < 0:
+            return self._pass_signals()
+        from jettison.sandbox.console import Relay
+
+        ended: list[int] = []
+
+        def is_over(number: int) -> bool:
+            status = self.pass_on(number)
+            ended.extend([] if status is None else [status])
+            return bool(ended)
+
+        with Relay(self.terminal, reads_stdin) as relay:
+            relay.until(AWAITED, is_over)
+        return ended[0]
+
+    def pass_on(self, number: int) -> "int | None":
+        """Give a signal to the init; or its exit status, where the signal says that it ended."""
+        if number != SIGCHLD:
+            self.was_told_to_end = self.was_told_to_end or number in ENDING
+            os.kill(self.pid, number)
+            return None
+        ended, status = os.waitpid(self.pid, os.WNOHANG)
+        if not ended:
+            return None
         os.close(self._gate)
-        with open(self._report, "rb", 0) as stream:
-            fields = os.fsdecode(stream.read()).split("\0")
-        if len(fields) == 4:
-            status, number, message, hint = fields
-            raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
+        return exit_status(status)
+
+    def _pass_signals(self) -> int:
+        while True:
+            number = _signal.sigwaitinfo(AWAITED).si_signo
+            status = self.pass_on(number)
+            if status is not None:
+                return status
+            if number == _SIGTSTP:  # the program has stopped; so do we, as if we were it
+                os.kill(os.getpid(), _SIGSTOP)
 
 
-class _Signals:
+class Signals:
     """Signals wait until somebody asks for them; and the caller's way of hearing of its children's end is the usual one."""
 
     def __enter__(self) -> None:
-        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _AWAITED)
-        self._ignores_children = _signal.getsignal(_SIGCHLD) == _signal.SIG_IGN
+        self._mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, AWAITED)
+        self._ignores_children = _signal.getsignal(SIGCHLD) == _signal.SIG_IGN
         if self._ignores_children:
-            _signal.signal(_SIGCHLD, _signal.SIG_DFL)
+            _signal.signal(SIGCHLD, _signal.SIG_DFL)
 
     def __exit__(self, *_: object) -> None:
         if self._ignores_children:
-            _signal.signal(_SIGCHLD, _signal.SIG_IGN)
+            _signal.signal(SIGCHLD, _signal.SIG_IGN)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._mask)
 
 
-def _run_with_terminal(
-    operations: "Sequence[Operation]", options: Options, user: User, hold: "Callable[[int], None]"
-) -> "tuple[_Child, int]":
-    from jettison.sandbox import console
-
-    ours, theirs = console.channel()
-    child = _start(operations, namespaces(options), user, hold, theirs)
-    theirs.close()
-    terminal = console.receive(ours)
-    ours.close()
-    if terminal < 0:
-        return child, _pass_signals(child)
-    ended: list[int] = []
-
-    def is_over(number: int) -> bool:
-        status = _pass_on(child, number)
-        ended.extend([] if status is None else [status])
-        return bool(ended)
-
-    with console.Relay(terminal, options.interactive) as relay:
-        relay.until(_AWAITED, is_over)
-    return child, ended[0]
-
-
-def _start(
+def begin(
     operations: "Sequence[Operation]",
     flags: int,
-    user: User,
-    hold: "Callable[[int], None]",
-    channel: "socket | None" = None,
-) -> _Child:
-    """The child, in its world. `hold` takes its process id while it waits for its users."""
+    introduce: "Callable[[int], bytes]",
+    has_terminal: bool = False,
+    passed: "Sequence[int]" = (),
+) -> Child:
+    """A child that took these steps, the last of which started its program.
+
+    `introduce` takes its process id while it waits, and gives what is said to it through the gate. `passed`: the descriptors that
+    its steps are about. Errors: HostError, NotStarted.
+    """
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
+    ours, theirs = _channel() if has_terminal else (None, None)
     pid = _clone(flags)
     if pid == 0:
-        enter(World(gate, report_writer, channel), operations)
+        enter(World(gate, report_writer, theirs, passed), operations)
     os.close(gate)
     os.close(report_writer)
+    if theirs:
+        theirs.close()
     try:
-        hold(pid)
-        os.write(gate_writer, _write_maps(pid, user))
+        os.write(gate_writer, introduce(pid))
+        terminal = _receive(ours)
+        _await_start(pid, report)
     except (OSError, JettisonError) as error:
-        os.close(report)
-        os.close(gate_writer)  # the child has read nothing, so it ends
+        os.close(gate_writer)  # a child that has read nothing ends
         os.waitpid(pid, 0)
         if isinstance(error, JettisonError):
             raise
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
-    return _Child(pid, gate_writer, report)
+    finally:
+        os.close(report)
+    return Child(pid, gate_writer, terminal)
+
+
+def _channel() -> "tuple[socket, socket]":
+    from jettison.sandbox import console
+
+    return console.channel()
+
+
+def _receive(end: "socket | None") -> int:
+    """The terminal that came through the channel, or -1."""
+    if end is None:
+        return -1
+    from jettison.sandbox import console
+
+    try:
+        return console.receive(end)
+    finally:
+        end.close()
+
+
+def _await_start(pid: int, report: int) -> None:
+    """Until the program has started. Whoever wants an end before that gets one. Errors: NotStarted."""
+    poll = select.poll()
+    signals = syscalls.signal_descriptor(ENDING)
+    poll.register(report, select.POLLIN)
+    poll.register(signals, select.POLLIN)
+    if report not in dict(poll.poll()):
+        os.kill(pid, _SIGKILL)
+    os.close(signals)
+    fields = os.fsdecode(_read_all(report)).split("\0")
+    if len(fields) == 4:
+        status, number, message, hint = fields
+        raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 4096):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _clone(flags: int) -> int:
@@ -188,7 +283,7 @@ def _clone(flags: int) -> int:
         raise HostError(f"cannot create a user namespace: {error.strerror}", _mend()) from error
 
 
-def _write_maps(pid: int, user: User) -> bytes:
+def write_maps(pid: int, user: User) -> bytes:
     """Root's world has all users that root has, under their own numbers. Anybody else's has the caller as its root and the
     caller's subordinate ids as the others, where the program starts as root and there are any; else the caller as the one
     user that the program is. The result goes through the gate.
@@ -209,9 +304,9 @@ def _write_maps(pid: int, user: User) -> bytes:
 
 
 def _write_ranges(pid: int) -> bool:
-    from jettison.sandbox.subordinate import write_maps
+    from jettison.sandbox import subordinate
 
-    return write_maps(pid)
+    return subordinate.write_maps(pid)
 
 
 def _identity(name: str) -> str:
@@ -227,27 +322,7 @@ def _write(pid: int, name: str, text: str) -> None:
         stream.write(text.encode())
 
 
-def _pass_signals(child: _Child) -> int:
-    """Wait until the child ends: its exit status."""
-    while True:
-        number = _signal.sigwaitinfo(_AWAITED).si_signo
-        status = _pass_on(child, number)
-        if status is not None:
-            return status
-        if number == _SIGTSTP:  # the program has stopped; so do we, as if we were it
-            os.kill(os.getpid(), _SIGSTOP)
-
-
-def _pass_on(child: _Child, number: int) -> "int | None":
-    """Give a signal to the child; or its exit status, where the signal says that it ended."""
-    if number != _SIGCHLD:
-        os.kill(child.pid, number)
-        return None
-    ended, status = os.waitpid(child.pid, os.WNOHANG)
-    return exit_status(status) if ended else None
-
-
-def _require_one_thread() -> None:
+def require_one_thread() -> None:
     """A fork copies one thread, and the locks of all."""
     count = len(os.listdir("/proc/self/task"))
     if count > 1:

@@ -207,6 +207,11 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
+def set_namespace(descriptor: int, kind: int) -> None:
+    """setns(2): enter the namespace of this kind that a descriptor is of."""
+    _call("setns", descriptor, kind)
+
+
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
     encoded = os.fsencode(name)

@@ -1,13 +1,32 @@
-"""An image's manifest and configuration, in docker's words."""
+"""A container's or an image's state and configuration, in docker's words."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+from jettison.errors import NotFound
 from jettison.image.store import LocalStore
 from jettison.oci.documents import parse
+from jettison.sandbox.containers import Found, find
+
+_NEVER = "0001-01-01T00:00:00Z"
 
 
-def inspect(store: LocalStore, name: str) -> dict[str, Any]:
-    """What `docker inspect` tells of an image, and its manifest. Errors: NotFound, InvalidData."""
+def inspect(store: LocalStore, name: str, kind: str = "") -> dict[str, Any]:
+    """What `docker inspect` tells of a container, or else of an image; `kind`: of `container` or `image` alone.
+
+    The values of variables are not told. Errors: NotFound, InvalidData.
+    """
+    if kind != "image":
+        try:
+            return _container(find(store.path, name))
+        except NotFound:
+            if kind:
+                raise
+    return _image(store, name)
+
+
+def _image(store: LocalStore, name: str) -> dict[str, Any]:
+    """What `docker inspect` tells of an image, and its manifest."""
     _, digest = store.resolve(name)
     image = store.image(digest)
     config = parse(image.raw_config, "config")
@@ -26,3 +45,64 @@ def inspect(store: LocalStore, name: str) -> dict[str, Any]:
         "RootFS": {"Type": "layers", "Layers": [str(diff_id) for diff_id in image.config.diff_ids]},
         "Manifest": parse(image.raw_manifest, "manifest"),
     }
+
+
+def _container(found: Found) -> dict[str, Any]:
+    path, *args = found.config.get("arg", [""])
+    return {
+        "Id": found.id,
+        "Name": f"/{found.name}" if found.name else "",
+        "Created": _stamp(int(found.text("created"))),
+        "Path": path,
+        "Args": args,
+        "State": _state(found),
+        "Image": found.text("config-digest"),
+        "RestartCount": found.running.restarts if found.running else found.ended.restarts if found.ended else 0,
+        "LogPath": f"{found.folder}/log" if "detached" in found.config else "",
+        "HostConfig": {
+            "NetworkMode": found.text("network"),
+            "AutoRemove": not found.is_kept,
+            "RestartPolicy": {"Name": found.text("restart")},
+            "ReadonlyRootfs": "read-only" in found.config,
+        },
+        "Mounts": [_mount(text) for text in found.config.get("mount", ())],
+        "Config": {
+            "Hostname": found.text("hostname"),
+            "User": found.text("user"),
+            "Tty": "tty" in found.config,
+            "Image": found.text("image"),
+            "WorkingDir": found.text("workdir"),
+            "Labels": dict(label.partition("=")[::2] for label in found.config.get("label", ())),
+            "StopSignal": found.text("stop-signal") or "SIGTERM",
+            "StopTimeout": int(found.text("stop-timeout")),
+        },
+    }
+
+
+def _state(found: Found) -> dict[str, Any]:
+    running, ended = found.running, found.ended
+    state = {
+        "Status": found.status,
+        "Running": running is not None,
+        "Restarting": found.status == "restarting",
+        "OOMKilled": bool(ended and ended.by_memory),
+        "Pid": running.init if running else 0,
+        "ExitCode": ended.status if ended else 0,
+        "StartedAt": _stamp(running.since_ns) if running else _NEVER,
+        "FinishedAt": _stamp(ended.at_ns) if ended else _NEVER,
+    }
+    health = found.health()
+    if health:
+        log = [{**line, "Start": _stamp(line["Start"]), "End": _stamp(line["End"])} for line in health.get("Log", ())]
+        state["Health"] = {**health, "Log": log}
+    return state
+
+
+def _mount(text: str) -> dict[str, Any]:
+    rest, _, mode = text.rpartition(":")
+    source, _, target = rest.rpartition(":")
+    return {"Type": "bind", "Source": source, "Destination": target, "Mode": mode, "RW": mode == "rw"}
+
+
+def _stamp(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()

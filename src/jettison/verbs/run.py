@@ -6,11 +6,14 @@ another way, takes the long one, whose modules are imported only then.
 
 import fcntl
 import os
+import time
 
 from jettison.errors import HostError, UsageError
 from jettison.oci.process import DEFAULT_PATH, Process, Record, User, command, environment
+from jettison.sandbox.keep import Kept, keep
 from jettison.sandbox.plan import Options, Place, plan
-from jettison.sandbox.supervise import supervise
+from jettison.sandbox.state import Container
+from jettison.sandbox.upkeep import Upkeep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Call:
         name: str = "",
         options: "Options | None" = None,
         groups: "Sequence[str]" = (),
+        upkeep: "Upkeep | None" = None,
     ) -> None:
         self.image = image
         self.arguments = tuple(arguments)
@@ -50,27 +54,62 @@ class Call:
         self.name = name
         self.options = options or Options()
         self.groups = tuple(groups)
+        self.upkeep = upkeep or Upkeep()
 
 
-def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | None" = None) -> int:
+def run(
+    call: Call,
+    store: str = "",
+    make_reporter: "Callable[[], Reporter] | None" = None,
+    announce: "Callable[[str], object]" = lambda container: None,
+    ready: "Callable[[], None] | None" = None,
+) -> int:
     """Run it to its end: its exit status, or 128 and the signal. `store`: the store's folder, if not the usual one.
 
-    `make_reporter` is called where the image's layers have to be unpacked first.
-    Errors: UsageError, NotFound, InvalidData, HostError, NotStarted.
+    `make_reporter` is called where the image's layers have to be unpacked first; `announce` with the id of a detached container,
+    whose program has started then; `ready` when that of another has. Errors: UsageError, NotFound, InvalidData, HostError,
+    NotStarted.
     """
-    _open_streams()
+    open_streams()
+    serve(call)
     store = store_path(store)
     record, lock = _hold(store, call.image, make_reporter)
     held = [lock]
     try:
-        if call.name:
-            held.append(_claim(store, call.name))
         process, options, place = _prepare(store, record, call)
         held += _hold_volumes(options)
-        return supervise(process, options, place)
+        with Container(store) as container:
+            container.register(_checked_name(call.name), _facts(call, record, process), process, options.system_calls)
+            _write_cidfile(call.upkeep.cidfile, container.id)
+            kept = Kept(container, process, options, place, call.upkeep.restart, call.upkeep.health.over(record.health))
+            if call.upkeep.is_detached:
+                return _detach(kept, call.upkeep, announce)
+            kept.ready = ready or kept.ready
+            return keep(kept)
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def _detach(kept: Kept, upkeep: Upkeep, announce: "Callable[[str], object]") -> int:
+    from jettison.sandbox.background import detach
+    from jettison.sandbox.log import Log
+
+    container, options = kept.container, kept.options
+    keeps_stdin, options.interactive = options.interactive and not options.terminal, False
+    log = Log(container.folder, upkeep.log_bytes, upkeep.log_files) if upkeep.log_files else None
+    detach(kept, log, keeps_stdin)
+    container.is_kept = True  # it is its runner's from here on
+    announce(container.id)
+    return 0
+
+
+def serve(call: Call) -> None:
+    """Pass on what a service manager gave us: its sockets (sd_listen_fds(3)), and where to tell how we are (sd_notify(3))."""
+    if "NOTIFY_SOCKET" in os.environ or os.environ.get("LISTEN_PID") == str(os.getpid()):
+        from jettison.sandbox.service import pass_on
+
+        call.env += pass_on(call.options, os.environ)
 
 
 def explain(call: Call, store: str = "") -> "list[str]":
@@ -89,7 +128,7 @@ def store_path(given: str = "") -> str:
     return os.path.abspath(f"{data}/jettison")
 
 
-def _open_streams() -> None:
+def open_streams() -> None:
     """Where the caller has closed stdin, stdout or stderr, no file of ours may take its place."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -157,19 +196,46 @@ def _folders(store: str, record: Record) -> "list[str]":
     return [f"{store}/layers/{layer}" for layer in record.layers]
 
 
-def _claim(store: str, name: str) -> int:
-    """A descriptor whose lock says that the name is taken. Errors: UsageError where it is."""
-    folder = f"{store}/names"
-    if not is_name(name):
+def _checked_name(name: str) -> str:
+    if name and not is_name(name):
         raise UsageError(f"`{name}` is no name for a container", "letters, digits, `_`, `.` and `-`, a letter or digit first")
-    os.makedirs(folder, 0o700, exist_ok=True)
-    descriptor = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return name
+
+
+def _facts(call: Call, record: Record, process: Process) -> "list[tuple[str, str]]":
+    """What others may know of the container: no environment."""
+    upkeep, options = call.upkeep, call.options
+    facts = [
+        ("image", call.image),
+        ("config-digest", record.config_digest),
+        ("created", str(time.time_ns())),
+        ("user", call.user or record.user_name),
+        ("workdir", process.cwd),
+        ("hostname", options.hostname or os.uname().nodename),
+        ("network", options.network),
+        ("capabilities", str(options.capabilities)),
+        ("restart", upkeep.restart.policy),
+        ("stop-signal", upkeep.stop_signal or record.stop_signal),
+        ("stop-timeout", str(upkeep.stop_timeout_s)),
+        *(("layer", layer) for layer in record.layers),
+        *(("label", text) for text in upkeep.labels),
+        *(("arg", text) for text in process.argv),
+        *(("mount", f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}") for mount in options.binds()),
+    ]
+    switches = {"keep": upkeep.is_kept, "detached": upkeep.is_detached, "tty": options.terminal, "read-only": options.read_only}
+    return facts + [(name, "") for name, is_on in switches.items() if is_on]
+
+
+def _write_cidfile(path: str, container: str) -> None:
+    """Errors: UsageError where the file is there: it may be of a container that runs."""
+    if not path:
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UsageError(f"the name `{name}` is taken by a container that runs", "give another `--name`, or none") from error
-    return descriptor
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError as error:
+        raise UsageError(f"`--cidfile {path}`: the file exists", "it may name a container that runs; remove it") from error
+    os.write(descriptor, container.encode())
+    os.close(descriptor)
 
 
 def _hold_volumes(options: Options) -> "list[int]":
@@ -197,7 +263,7 @@ def _prepare(store: str, record: Record, call: Call) -> "tuple[Process, Options,
     if not options.hostname and options.has_own_network:
         options.hostname = os.urandom(6).hex()
     hostname = options.hostname or os.uname().nodename
-    user = _user(store, record, call.user) if call.user else record.user
+    user = user_of(store, record.layers, call.user) if call.user else record.user
     if call.groups:
         options.added_groups = _groups(store, record, call.groups)
         user = User(user.uid, user.gid, (*user.groups, *options.added_groups), user.home)
@@ -214,12 +280,12 @@ def _prepare(store: str, record: Record, call: Call) -> "tuple[Process, Options,
     return process, options, Place(_folders(store, record), f"{store}/tmp", _files(options, hostname), _terminal_size(options))
 
 
-def _user(store: str, record: Record, text: str) -> User:
-    """Who `text` is in the image. Errors: InvalidData."""
+def user_of(store: str, layers: "Sequence[str]", text: str) -> User:
+    """Who `text` is in the image of these layers. Errors: InvalidData."""
     from jettison.image.merged import MergedLayers
     from jettison.image.record import image_account
 
-    account = image_account(MergedLayers(_folders(store, record)), text)
+    account = image_account(MergedLayers([f"{store}/layers/{layer}" for layer in layers]), text)
     return User(account.uid, account.gid, account.groups, account.home)
 
 

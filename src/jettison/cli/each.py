@@ -1,0 +1,23 @@
+"""A verb that does one thing to each of several containers: all that can be done; then the first error, if any."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from jettison.errors import JettisonError, UsageError
+
+
+def each_container(verb: str, names: Sequence[str], act: Callable[[str], object]) -> int:
+    """Do it, and print what each gave; its name where that is nothing. Errors: UsageError where there are no names."""
+    if not names:
+        raise UsageError(f"`jettison {verb}` needs a container", "`jettison ps -a` lists them")
+    errors: list[JettisonError] = []
+    for name in names:
+        try:
+            said = act(name)
+            sys.stdout.write(f"{name if said is None else said}\n")
+            sys.stdout.flush()
+        except JettisonError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return 0

@@ -1,0 +1,140 @@
+"""The runner of a detached container: a process of its own session, whose output goes to the container's log."""
+
+import os
+import sys
+
+from jettison.errors import JettisonError
+from jettison.sandbox import syscalls
+from jettison.sandbox.keep import keep
+from jettison.sandbox.log import Log
+from jettison.sandbox.supervise import NotStarted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from jettison.sandbox.keep import Kept
+
+_CHUNK_BYTES = 1 << 16
+_READY = b"ready"
+
+
+def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
+    """Run a container in the background, and come back when its program has started.
+
+    `log` takes what it prints; `keeps_stdin`: its stdin never ends. Errors: NotStarted, with the status that `run` gives.
+    """
+
+    def run(ready: "Callable[[], None]") -> None:
+        with kept.container as container:
+            container.is_mine()
+            os.chdir("/")
+            syscalls.set_command_line(f"jettison: container {container.id[:12]}")
+            logger = _connect(log, keeps_stdin)
+            kept.ready = ready
+            keep(kept)
+            _await(logger)
+
+    in_background(run)
+
+
+def in_background(run: "Callable[[Callable[[], None]], object]") -> None:
+    """Let a process of its own session `run`, and come back when it calls what it is given. Errors: NotStarted, with what it
+    raised before."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.close(reader)
+        _run_and_leave(run, writer)
+    os.close(writer)
+    with open(reader, "rb", 0) as stream:
+        said = stream.read()
+    if said != _READY:
+        status, message, hint = (os.fsdecode(said).split("\0") + ["", ""])[:3]
+        raise NotStarted(message or "the background process was killed", hint, int(status or "125"))
+
+
+def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -> "NoReturn":
+    def ready() -> None:
+        os.write(writer, _READY)
+        os.close(writer)
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # no longer the caller's
+
+    try:
+        os.setsid()
+        run(ready)
+    except JettisonError as error:
+        os.write(writer, os.fsencode(f"{error.exit_status or 125}\0{error.message}\0{error.hint}"))
+    except BaseException as error:  # nothing may unwind into the caller's code: this is a copy of its process
+        os.write(writer, os.fsencode(f"125\0{type(error).__name__}: {error}"))
+    finally:
+        os._exit(0)
+
+
+def leave_streams() -> None:
+    """stdin, stdout and stderr are nobody's. What is said until all has started still goes to the caller's stderr."""
+    sys.stderr = open(os.dup(2), "w")  # noqa: SIM115
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    os.close(null)
+
+
+def _connect(log: "Log | None", keeps_stdin: bool) -> int:
+    """Leave the caller's streams: the process id of who writes the log, or 0."""
+    leave_streams()
+    if keeps_stdin:
+        os.dup2(os.pipe()[0], 0)  # its other end is ours, and stays open
+    if log is None:
+        return 0
+    pipes = [os.pipe() for _ in range(2)]
+    logger = os.fork()
+    if logger == 0:
+        _be_logger(log, [reader for reader, _ in pipes])
+    log.close()
+    for number, (reader, writer) in enumerate(pipes, 1):
+        os.dup2(writer, number)
+        os.close(writer)
+        os.close(reader)
+    return logger
+
+
+def _be_logger(log: Log, readers: "list[int]") -> "NoReturn":
+    """Write what comes until nobody can print any more. It outlives a killed runner by a moment."""
+    import select
+
+    try:
+        os.closerange(0, min(readers))
+        kept = sorted([*readers, log.descriptor])
+        for low, high in zip(kept, [*kept[1:], 1 << 20], strict=True):
+            os.closerange(low + 1, high)
+        streams = dict(zip(readers, (b"stdout", b"stderr"), strict=True))
+        poll = select.poll()
+        for reader in readers:
+            poll.register(reader, select.POLLIN)
+        while streams:
+            for reader, _ in poll.poll():
+                printed = os.read(reader, _CHUNK_BYTES)
+                if printed:
+                    _keep(log, streams[reader], printed)
+                else:
+                    poll.unregister(reader)
+                    del streams[reader]
+    finally:
+        os._exit(0)
+
+
+def _keep(log: Log, stream: bytes, printed: bytes) -> None:
+    """A full disk stops the log, and not the program."""
+    try:
+        log.write(stream, printed)
+    except OSError:
+        return
+
+
+def _await(logger: int) -> None:
+    """The log is whole before the container has ended."""
+    if logger:
+        for descriptor in (1, 2):
+            os.close(descriptor)
+        os.waitpid(logger, 0)

@@ -1,0 +1,101 @@
+"""The runner: a container's program in its world, again where its policy says so, and its health looked after."""
+
+import os
+import time
+
+from jettison.sandbox.supervise import ENDING, Confined, Signals, require_one_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable
+
+    from jettison.oci.process import Process
+    from jettison.sandbox.plan import Options, Place
+    from jettison.sandbox.state import Container
+    from jettison.sandbox.supervise import Child
+    from jettison.sandbox.upkeep import Health, Restart
+else:
+    import _signal
+
+# docker's: the pause doubles with each start, and is forgotten after a run of ten seconds.
+_PAUSE_S, _LONGEST_PAUSE_S, _GOOD_RUN_S = 0.1, 60.0, 10.0
+_SIGKILL = 9
+
+
+class Kept:
+    """What is run: a container's state, process, world and upkeep. `ready` is called once, when the program has started."""
+
+    def __init__(
+        self,
+        container: "Container",
+        process: "Process",
+        options: "Options",
+        place: "Place",
+        restart: "Restart",
+        health: "Health | None" = None,
+    ) -> None:
+        self.container = container
+        self.process = process
+        self.options = options
+        self.place = place
+        self.restart = restart
+        self.health = health
+        self.ready: Callable[[], None] = _nothing
+
+
+def keep(kept: Kept) -> int:
+    """Run it to its last end: its exit status, or 128 and the signal. Errors: HostError, NotStarted."""
+    require_one_thread()
+    restarts, pause_s = 0, _PAUSE_S
+    with Signals():
+        while True:
+            start_s = time.monotonic()
+            status, by_memory, is_over = _run(kept)
+            if is_over or kept.container.is_stopping or not kept.restart.wants(status, restarts):
+                break
+            kept.container.rests()
+            if time.monotonic() - start_s >= _GOOD_RUN_S:
+                pause_s = _PAUSE_S
+            if not _rest(pause_s):
+                break
+            restarts, pause_s = restarts + 1, min(pause_s * 2, _LONGEST_PAUSE_S)
+    kept.container.ends(status, by_memory)
+    return status
+
+
+def _run(kept: Kept) -> "tuple[int, bool, bool]":
+    """Once: the status, whether the memory limit gave it, and whether somebody asked us for the end."""
+    with Confined(kept.process, kept.options, kept.place) as start:
+        child = start()
+        kept.container.runs(child)
+        checker = _start_checks(kept, child)
+        kept.ready()
+        kept.ready = _nothing
+        status = child.follow(kept.options.interactive)
+        if checker:
+            os.kill(checker, _SIGKILL)
+            os.waitpid(checker, 0)
+        return status, start.tell(status), child.was_told_to_end
+
+
+def _nothing() -> None:
+    return
+
+
+def _start_checks(kept: Kept, child: "Child") -> int:
+    """The process id of who checks the health, 0 where nobody does."""
+    if kept.health is None:
+        return 0
+    from jettison.sandbox.health import start_checks
+
+    return start_checks(kept.container, kept.health, kept.process, kept.options, child)
+
+
+def _rest(pause_s: float) -> bool:
+    """Wait before the next start; False where somebody asks for the end meanwhile."""
+    until_s = time.monotonic() + pause_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if _signal.sigtimedwait(ENDING, left_s):
+            return False
+    return True
