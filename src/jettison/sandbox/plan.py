@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.network import Network
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.volumes import Volume
 
@@ -85,8 +86,10 @@ class Options:
         volumes: "Sequence[Volume]" = (),
         system_calls: "Filter | None" = None,
         limits: "Limits | None" = None,
+        private: "Network | None" = None,
     ) -> None:
         self.network = network
+        self.private = private  # where `network` is "private"
         self.hostname = hostname
         self.read_only = read_only
         self.interactive = interactive
@@ -103,7 +106,7 @@ class Options:
 
     @property
     def has_own_network(self) -> bool:
-        return self.network == "none"
+        return self.network != "host"
 
 
 class Place:
@@ -149,7 +152,8 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         *_volumes(options),
         # The kernel's filesystems. The settings are written before they become read-only.
         Proc(),
-        *([Loopback()] if options.has_own_network else []),
+        *([Loopback(user.gid)] if options.has_own_network else []),
+        *(options.private.steps() if options.private else []),
         NoUserNamespaces(),
         *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),

@@ -49,10 +49,11 @@ def supervise(process: "Process", options: Options, place: Place) -> int:
     operations = plan(process, options, place)
     with _Signals(), _confinement(options) as confinement:
         operations = [*confinement.steps(), *operations]
+        hold = _holder(confinement, options)
         if options.terminal:
-            child, status = _run_with_terminal(operations, options, process.user, confinement.hold)
+            child, status = _run_with_terminal(operations, options, process.user, hold)
         else:
-            child = _start(operations, namespaces(options), process.user, confinement.hold)
+            child = _start(operations, namespaces(options), process.user, hold)
             status = _pass_signals(child)
         confinement.tell(status)
     child.raise_failure()
@@ -94,6 +95,17 @@ def _confinement(options: Options) -> "Confinement | _Unconfined":
     from jettison.sandbox.limits import Confinement
 
     return Confinement(options.limits)
+
+
+def _holder(confinement: "Confinement | _Unconfined", options: Options) -> "Callable[[int], None]":
+    """Whatever takes the child before it goes on."""
+    holders = [confinement, *([options.private] if options.private else [])]
+
+    def hold(pid: int) -> None:
+        for holder in holders:
+            holder.hold(pid)
+
+    return hold
 
 
 class _Child:
@@ -160,7 +172,7 @@ def _start(
     hold: "Callable[[int], None]",
     channel: "socket | None" = None,
 ) -> _Child:
-    """The child, in its world. `hold` takes its process id while it waits for its users."""
+    """The child, in its world. `hold` takes its process id while it waits to go on, after its users are known."""
     gate, gate_writer = os.pipe()
     report, report_writer = os.pipe()
     pid = _clone(flags)
@@ -169,8 +181,9 @@ def _start(
     os.close(gate)
     os.close(report_writer)
     try:
+        users = _write_maps(pid, user)
         hold(pid)
-        os.write(gate_writer, _write_maps(pid, user))
+        os.write(gate_writer, users)
     except (OSError, JettisonError) as error:
         os.close(report)
         os.close(gate_writer)  # the child has read nothing, so it ends

@@ -207,6 +207,11 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
+def enter_namespace(namespace: int) -> None:
+    """setns(2): be in the namespace that a descriptor is of. A user namespace wants a process of one thread."""
+    _call("setns", namespace, 0)
+
+
 def set_hostname(name: str) -> None:
     """sethostname(2)."""
     encoded = os.fsencode(name)

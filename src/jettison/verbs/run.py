@@ -65,12 +65,23 @@ def run(call: Call, store: str = "", make_reporter: "Callable[[], Reporter] | No
     try:
         if call.name:
             held.append(_claim(store, call.name))
-        process, options, place = _prepare(store, record, call)
-        held += _hold_volumes(options)
-        return supervise(process, options, place)
+        with call.options.private or _Nothing():
+            process, options, place = _prepare(store, record, call)
+            held += _hold_volumes(options)
+            return supervise(process, options, place)
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+class _Nothing:
+    """What surrounds a world without a private network."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
 
 
 def explain(call: Call, store: str = "") -> "list[str]":
@@ -78,7 +89,8 @@ def explain(call: Call, store: str = "") -> "list[str]":
     store = store_path(store)
     record, lock = _hold(store, call.image)
     os.close(lock)
-    return [operation.describe() for operation in plan(*_prepare(store, record, call))]
+    outside = call.options.private.describe() if call.options.private else []
+    return [*outside, *(operation.describe() for operation in plan(*_prepare(store, record, call)))]
 
 
 def store_path(given: str = "") -> str:
@@ -236,6 +248,9 @@ def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
     if options.has_own_network:
         hosts = _LOCALHOST + f"127.0.0.1\t{hostname}\n".encode()
+    if options.private:
+        hosts = options.private.hosts_file(_LOCALHOST, hostname)
+        resolv = options.private.resolver_file(bool(options.names and options.names.servers))
     if options.names:
         hosts, resolv = options.names.hosts_file(hosts or _LOCALHOST), options.names.resolver_file(resolv)
     return [("/etc/hosts", hosts or _LOCALHOST), ("/etc/hostname", f"{hostname}\n".encode()), ("/etc/resolv.conf", resolv)]

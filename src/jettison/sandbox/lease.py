@@ -1,0 +1,87 @@
+"""Who has which number in a network of this machine, as locks on the bytes of a file: whoever dies has none any more.
+
+The locks are a process's own, fcntl(2): no child inherits them, and they are gone when the process that took them closes the
+file or ends, however it ends.
+"""
+
+import fcntl
+import os
+
+from jettison.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_FOLDER = "/run/jettison"
+_TURN = 0  # the byte of who looks and changes
+
+
+class Lease:
+    """A number, from `take` to `give_back`. What is done at both is done by one process at a time."""
+
+    def __init__(self, path: str = "") -> None:
+        self._path = path or _own_path()
+        self._file = -1
+
+    def take(self, numbers: "Sequence[int]", prepare: "Callable[[], None]") -> int:
+        """A number that nobody else has, after `prepare`. Errors: HostError; those of `prepare`."""
+        self._open()
+        try:
+            prepare()
+            return next(number for number in numbers if self._is_taken(number))
+        except StopIteration:
+            self._leave()
+            raise HostError(f"all {len(numbers)} addresses of the private network are in use") from None
+        except BaseException:
+            self._leave()
+            raise
+        finally:
+            if self._file >= 0:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _TURN)
+
+    def give_back(self, clean: "Callable[[bool], None]") -> None:
+        """Have no number any more. `clean` is told whether nobody else has one."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _TURN)
+        try:
+            is_last = self._is_last()
+            clean(is_last)
+            if is_last:
+                os.unlink(self._path)
+        finally:
+            self._leave()
+
+    def _open(self) -> None:
+        """Have the turn, in the file that has the name: the last one to leave removes it."""
+        os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
+        while True:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _TURN)
+            if os.fstat(self._file).st_nlink:
+                return
+            os.close(self._file)
+
+    def _leave(self) -> None:
+        os.close(self._file)
+        self._file = -1
+
+    def _is_taken(self, number: int) -> bool:
+        """Take it, if it is free."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            return False
+        return True
+
+    def _is_last(self) -> bool:
+        """Whether all bytes but that of the turn can be had."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 0, _TURN + 1)
+        except OSError:
+            return False
+        return True
+
+
+def _own_path() -> str:
+    """One file for each network of machines: who is in another one has other bridges and other addresses."""
+    return f"{_FOLDER}/network-{os.stat('/proc/self/ns/net').st_ino}"
