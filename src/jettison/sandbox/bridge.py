@@ -63,7 +63,7 @@ class Bridge:
     def enter(self) -> None:
         """Have an address. Errors: HostError."""
         try:
-            self._number = self._lease.take(NUMBERS, self._prepare)
+            self._number = self._lease.take(NUMBERS, self._prepare, self._clean)
         except OSError as error:
             raise HostError(f"cannot make the private network: {error.strerror}", _hint(error)) from error
         self.address = text_of(self._subnet.address(self._number))

@@ -24,32 +24,27 @@ class Lease:
         self._path = path or _own_path()
         self._file = -1
 
-    def take(self, numbers: "Sequence[int]", prepare: "Callable[[], None]") -> int:
-        """A number that nobody else has, after `prepare`. Errors: HostError; those of `prepare`."""
+    def take(self, numbers: "Sequence[int]", prepare: "Callable[[], None]", clean: "Callable[[bool], None]") -> int:
+        """A number that nobody else has, after `prepare`. `clean`: as of `give_back`, where there is none.
+
+        Errors: HostError; those of `prepare`.
+        """
         self._open()
         try:
             prepare()
-            return next(number for number in numbers if self._is_taken(number))
-        except StopIteration:
-            self._leave()
-            raise HostError(f"all {len(numbers)} addresses of the private network are in use") from None
+            number = next((number for number in numbers if self._is_taken(number)), None)
+            if number is None:
+                raise HostError(f"all {len(numbers)} addresses of the private network are in use")
         except BaseException:
-            self._leave()
+            self._leave(clean)
             raise
-        finally:
-            if self._file >= 0:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _TURN)
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _TURN)
+        return number
 
     def give_back(self, clean: "Callable[[bool], None]") -> None:
         """Have no number any more. `clean` is told whether nobody else has one."""
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _TURN)
-        try:
-            is_last = self._is_last()
-            clean(is_last)
-            if is_last:
-                os.unlink(self._path)
-        finally:
-            self._leave()
+        self._leave(clean)
 
     def _open(self) -> None:
         """Have the turn, in the file that has the name: the last one to leave removes it."""
@@ -61,9 +56,16 @@ class Lease:
                 return
             os.close(self._file)
 
-    def _leave(self) -> None:
-        os.close(self._file)
-        self._file = -1
+    def _leave(self, clean: "Callable[[bool], None]") -> None:
+        """In one's turn."""
+        try:
+            is_last = self._is_last()
+            clean(is_last)
+            if is_last:
+                os.unlink(self._path)
+        finally:
+            os.close(self._file)
+            self._file = -1
 
     def _is_taken(self, number: int) -> bool:
         """Take it, if it is free."""

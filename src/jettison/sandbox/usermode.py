@@ -1,6 +1,7 @@
 """An ordinary user's way out of a private network: a program that speaks for it with sockets of this machine.
 
-pasta and slirp4netns both do so, the first one faster. Neither may lead to this machine's own loopback, as both would.
+slirp4netns and pasta both do so. Neither may lead to this machine's own loopback, as both would. The pasta of Debian 12 says
+things twice to who has ended his own direction of a connection, so it comes second.
 """
 
 import os
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.operations import Operation
 
 INSIDE = "eth0"
-INSTALL = "`apt-get install passt`, or `slirp4netns`; `--network host` needs neither"
+INSTALL = "`apt-get install slirp4netns`, or `passt`; `--network host` needs neither"
 _INTERFACES = "/dev/net/tun"
 
 # The numbers that slirp4netns gives.
@@ -37,7 +38,7 @@ class UserMode:
         return text_of(self._subnet.address(_NAME_SERVER)) if self._tool.endswith("slirp4netns") else ""
 
     def describe(self) -> str:
-        return f"reach other machines through `{os.path.basename(self._tool) or 'pasta'}`"
+        return f"reach other machines through `{os.path.basename(self._tool) or 'slirp4netns'}`"
 
     def enter(self) -> None:
         """Have an address. Errors: HostError where there is no such program."""
@@ -69,13 +70,13 @@ class UserMode:
 
 def find() -> str:
     """The program; empty where there is none."""
-    return shutil.which("pasta") or shutil.which("slirp4netns") or ""
+    return shutil.which("slirp4netns") or shutil.which("pasta") or ""
 
 
 def require(tool: str) -> None:
     """Errors: HostError where a program like that is missing, or cannot make an interface."""
     if not tool:
-        raise HostError("a private network needs `pasta` or `slirp4netns`, and neither is installed", INSTALL)
+        raise HostError("a private network needs `slirp4netns` or `pasta`, and neither is installed", INSTALL)
     try:
         os.close(os.open(_INTERFACES, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
