@@ -187,7 +187,7 @@ while True:
     for client in clients:
         try:
             client.send(bytes(1 << 20))
-        except BlockingIOError:
+        except OSError:
             pass
 """
     script = """

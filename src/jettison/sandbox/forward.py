@@ -26,6 +26,7 @@ _TURNS = 4  # chunks for one connection before the others have their turn
 _DATAGRAM_BYTES = 65536
 _DATAGRAMS_AT_ONCE = 64
 _QUIET_S = 90  # docker's proxy
+_PAUSE_S = 0.1  # where there are no more descriptors
 _CLIENTS = 1024  # of one UDP port
 _IN, _OUT, _BROKEN = select.EPOLLIN, select.EPOLLOUT, select.EPOLLERR | select.EPOLLHUP
 _CONTROL_BYTES = 64
@@ -66,7 +67,8 @@ class Loop:
             kind = TcpPort if listener.protocol == "tcp" else UdpPort
             self._ports.append(kind(self, listener, (address, listener.container_port)))
         while True:
-            for descriptor, events in self._poll.poll(_QUIET_S / 4):
+            is_full = any(port.is_full for port in self._ports)
+            for descriptor, events in self._poll.poll(_PAUSE_S if is_full else _QUIET_S / 4):
                 if descriptor == life:
                     return
                 taker = self._takers.get(descriptor)  # an earlier one of these may have closed it
@@ -83,28 +85,33 @@ class TcpPort:
         self._loop = loop
         self._socket: Any = listener.socket
         self._target = target
-        self._is_full = False
+        self._full_until = 0.0
         loop.watch(self._socket.fileno(), _IN, self._accept)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there were too many connections a moment ago."""
+        return bool(self._full_until)
+
     def tidy(self) -> None:
-        """Accept again what waited while there were too many connections."""
-        if self._is_full:
-            self._is_full = False
+        """Accept again what waited meanwhile."""
+        if self.is_full and time.monotonic() > self._full_until:
+            self._full_until = 0.0
             self._loop.change(self._socket.fileno(), _IN)
 
     def _accept(self, events: int) -> None:
-        client = outer = None
+        client = server = None
         try:
-            descriptor, _ = self._socket._accept()
-            client = _adopt(descriptor)
-            outer = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
-            TcpConnection(self._loop, client, outer, self._target)
+            # First what may fail for want of descriptors: a client that was not accepted waits.
+            server = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+            client = _adopt(self._socket._accept()[0])
+            TcpConnection(self._loop, client, server, self._target)
         except OSError as error:
-            for one in (client, outer):
+            for one in (client, server):
                 if one:
                     _abort(one)
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                self._is_full = True
+                self._full_until = time.monotonic() + _PAUSE_S
                 self._loop.change(self._socket.fileno(), 0)
 
 
@@ -208,6 +215,8 @@ class Direction:
 
 class UdpPort:
     """A socket of this machine, and one of the world's for each client."""
+
+    is_full = False  # a datagram for which there is no descriptor is lost
 
     def __init__(self, loop: Loop, listener: "Listener", target: "tuple[str, int]") -> None:
         self._loop = loop

@@ -10,6 +10,7 @@ from jettison.sandbox import netlink
 _SUBSYSTEM, _BATCH_BEGIN, _BATCH_END = 10, 16, 17
 _GET_TABLE, _DELETE_TABLE = _SUBSYSTEM << 8 | 1, _SUBSYSTEM << 8 | 2
 _TABLE_NAME = 1
+_INSTALL = "`apt-get install nftables`, or your distribution's package with `nft`; `--network host` needs none"
 _NETFILTER = 12  # linux/netlink.h
 _IPV4 = bytes([2, 0, 0, 0])  # struct nfgenmsg: family, version, resource
 _BATCH = bytes([0, 0, 0, _SUBSYSTEM])
@@ -17,9 +18,7 @@ _BATCH = bytes([0, 0, 0, _SUBSYSTEM])
 
 def load(rules: str) -> None:
     """Have `nft` load them, all or none. Errors: HostError with the mend."""
-    program = find()
-    if not program:
-        raise HostError("`nft` is not installed, and the private network's way out is a table of nftables", INSTALL)
+    program = require()
     descriptor = os.memfd_create("rules")
     said = os.memfd_create("said")
     os.write(descriptor, rules.encode())
@@ -38,9 +37,12 @@ def load(rules: str) -> None:
         os.close(said)
 
 
-def find() -> str:
-    """The program `nft`; empty where it is not installed."""
-    return shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
+def require() -> str:
+    """The program `nft`. Errors: HostError where it is not installed."""
+    program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if not program:
+        raise HostError("`nft` is not installed, and the private network's way out is a table of nftables", _INSTALL)
+    return program
 
 
 def has_table(name: str) -> bool:
@@ -60,6 +62,3 @@ def remove_table(name: str) -> None:
         netlink.send([begin + middle + end], _NETFILTER)
     except FileNotFoundError:
         return
-
-
-INSTALL = "`apt-get install nftables`, or your distribution's package with `nft`; `--network host` needs none"

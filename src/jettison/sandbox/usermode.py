@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.operations import Operation
 
 INSIDE = "eth0"
-INSTALL = "`apt-get install slirp4netns`, or `passt`; `--network host` needs neither"
+_INSTALL = "`apt-get install slirp4netns`, or `passt`; `--network host` needs neither"
 _INTERFACES = "/dev/net/tun"
 
 # The numbers that slirp4netns gives.
@@ -76,7 +76,7 @@ def find() -> str:
 def require(tool: str) -> None:
     """Errors: HostError where a program like that is missing, or cannot make an interface."""
     if not tool:
-        raise HostError("a private network needs `slirp4netns` or `pasta`, and neither is installed", INSTALL)
+        raise HostError("a private network needs `slirp4netns` or `pasta`, and neither is installed", _INSTALL)
     try:
         os.close(os.open(_INTERFACES, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
