@@ -25,7 +25,7 @@ _MESSAGE_BYTES = 4096
 _PATIENCE_S = 10
 _PAUSE_S = 0.002
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
-_SIGTERM = 15
+_SIGKILL = 9
 
 
 class Attendant:
@@ -123,7 +123,7 @@ class _Work:
 
     def _end_program(self) -> None:
         if self._program:
-            os.kill(self._program, _SIGTERM)
+            os.kill(self._program, _SIGKILL)  # it has nothing to put in order
             os.waitpid(self._program, 0)
 
 

@@ -129,8 +129,9 @@ class Bridge:
             _remove(self._port)
             netlink.send([pair])
 
-    def _clean(self, is_last: bool) -> None:
-        _remove(self._port)
+    @staticmethod
+    def _clean(is_last: bool) -> None:
+        """The pair goes with the world's network, while nobody waits for it: 15 ms."""
         if is_last:
             _remove(BRIDGE)
             nftables.remove_table(TABLE)
