@@ -60,7 +60,7 @@ def left(machine: Machine) -> list[str]:
     links = re.findall(r"^\d+: (jettison[^:@]*)", machine.inside("ip", "link"), re.MULTILINE)
     tables = machine.inside("nft", "list", "tables").splitlines()
     inode = machine.inside("stat", "-L", "-c", "%i", "/proc/self/ns/net").strip()
-    return [*links, *tables, *(str(path) for path in Path("/run").glob(f"jettison/network-{inode}"))]
+    return [*links, *tables, *(str(path) for path in Path("/run").glob(f"jettison/networks/{inode}"))]
 
 
 # Ports

@@ -25,7 +25,7 @@ TABLE = "jettison"
 _ADDRESS, _FLAGS = 0x8915, 0x8913  # netdevice(7): SIOCGIFADDR, SIOCGIFFLAGS
 _UP = 1
 _NAME_BYTES, _REQUEST_BYTES = 16, 40  # struct ifreq
-_ENODEV, _DENIED = 19, (1, 13)  # errno(3): EPERM, EACCES
+_ENODEV, _DENIED = 19, (1, 13, 30)  # errno(3): EPERM, EACCES, EROFS
 _FORWARDING = "/proc/sys/net/ipv4/ip_forward"
 # The way out, under this machine's address; and no way in but for answers. Other tables' rules hold as well: where another one
 # drops what is forwarded, as docker's does, no rule of ours can help.

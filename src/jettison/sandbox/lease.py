@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_FOLDER = "/run/jettison"
+_FOLDER = "/run/jettison/networks"
 _TURN = 0  # the byte of who looks and changes
 
 
@@ -63,9 +63,27 @@ class Lease:
             clean(is_last)
             if is_last:
                 os.unlink(self._path)
+                self._sweep()
         finally:
             os.close(self._file)
             self._file = -1
+
+    def _sweep(self) -> None:
+        """Remove the files of networks in which nobody is left, as somebody was killed there."""
+        folder = os.path.dirname(self._path)
+        for name in os.listdir(folder):
+            try:
+                file = os.open(f"{folder}/{name}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:  # another one swept
+                continue
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file).st_nlink:  # else the name is another file's by now
+                    os.unlink(f"{folder}/{name}")
+            except (BlockingIOError, PermissionError):  # fcntl(2): somebody has a lock
+                pass
+            finally:
+                os.close(file)
 
     def _is_taken(self, number: int) -> bool:
         """Take it, if it is free."""
@@ -86,4 +104,4 @@ class Lease:
 
 def _own_path() -> str:
     """One file for each network of machines: who is in another one has other bridges and other addresses."""
-    return f"{_FOLDER}/network-{os.stat('/proc/self/ns/net').st_ino}"
+    return f"{_FOLDER}/{os.stat('/proc/self/ns/net').st_ino}"

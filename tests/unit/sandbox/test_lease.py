@@ -71,6 +71,17 @@ def test_the_last_one_cleans(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_the_last_one_sweeps(tmp_path: Path) -> None:
+    """What the dead have left goes, what the living use stays."""
+    in_another(lambda: taken(str(tmp_path / "dead"))[1])
+    used, _ = taken(str(tmp_path / "used"))
+
+    in_another(lambda: _leave(str(tmp_path / "own")))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+    used.give_back(lambda is_last: None)
+
+
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     """Neither the file nor what was begun."""
     path = tmp_path / "lease"
