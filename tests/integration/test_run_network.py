@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -342,6 +343,20 @@ def test_nothing_is_left(world: World, machine: Machine, end: str) -> None:
 
     assert world.shell("echo again", "-p", "8080:80") == "again\n"
     _until(lambda: left(machine) == [])
+
+
+def test_the_attendant_is_killed(world: World, machine: Machine) -> None:
+    """The program goes on, and at its end nothing is left all the same."""
+    with serving(world, "-p", "8080:80") as process:
+        (attendant,) = _children(process.pid, "attendant")
+        programs = _children(attendant, "slirp4netns")
+        os.kill(attendant, signal.SIGKILL)
+        assert machine.ask("tcp", "127.0.0.1", 8080) == ""
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(20) == 143
+
+    _until(lambda: left(machine) == [] and not any(os.path.exists(f"/proc/{pid}") for pid in programs))
 
 
 @only_root

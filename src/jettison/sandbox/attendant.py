@@ -67,7 +67,7 @@ class _Work:
         status = 1
         try:
             self._leave_runner([*namespaces, life, report])
-            self._prepare(namespaces, report)
+            self._prepare(namespaces, life, report)
             Loop().forward(self._listeners, self._address, life)
             status = 0
         finally:
@@ -87,12 +87,12 @@ class _Work:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    def _prepare(self, namespaces: "Sequence[int]", report: int) -> None:
+    def _prepare(self, namespaces: "Sequence[int]", life: int, report: int) -> None:
         """Say `_READY`, or why not."""
         said = _READY
         try:
             if self._command:
-                self._open_way_out()
+                self._open_way_out(life)
             for namespace in namespaces:
                 syscalls.enter_namespace(namespace)
                 os.close(namespace)
@@ -106,10 +106,10 @@ class _Work:
         if said != _READY:
             raise SystemExit
 
-    def _open_way_out(self) -> None:
+    def _open_way_out(self, life: int) -> None:
         """Start the program, and wait until it has done its work in the world's network."""
         said = os.memfd_create("said")
-        self._program = usermode.run(self._command, said)
+        self._program = usermode.run(self._command, said, life)
         until = time.monotonic() + _PATIENCE_S
         while not usermode.is_connected(self._world):
             if os.waitpid(self._program, os.WNOHANG)[0]:

@@ -70,9 +70,8 @@ class Bridge:
 
     def connect(self, pid: int) -> None:
         """Give a process's network its interface, which `Interface` starts. Errors: HostError."""
-        hardware = b"\x02\x6a" + self._subnet.address(
-            self._number
-        )  # an address is always at the same one: others may remember it
+        # An address is always at the same one: others may remember it.
+        hardware = b"\x02\x6a" + self._subnet.address(self._number)
         pair = netlink.new_pair(self._port, _socket.if_nametoindex(BRIDGE), pid, INSIDE, hardware)
         try:
             self._send_past_the_dead(pair)

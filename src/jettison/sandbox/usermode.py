@@ -90,8 +90,11 @@ def is_connected(pid: int) -> bool:
         return any(line.split()[1] == "00000000" for line in stream)
 
 
-def run(command: "list[str]", said: int) -> int:
-    """Start it; what it says goes to `said`. Its process id."""
+def run(command: "list[str]", said: int, life: int) -> int:
+    """Start it; what it says goes to `said`. slirp4netns ends with `life`, also where nobody ends it. Its process id."""
+    if command[0].endswith("slirp4netns"):
+        os.set_inheritable(life, True)
+        command = [command[0], f"--exit-fd={life}", *command[1:]]
     null = os.open(os.devnull, os.O_RDWR)
     streams = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1), (os.POSIX_SPAWN_DUP2, said, 2)]
     try:
