@@ -59,6 +59,9 @@ HIDDEN_SYS = (
     "fs/bpf", "fs/pstore", "kernel/config", "kernel/debug", "kernel/security", "kernel/tracing",
 )  # fmt: skip
 
+# How hot each processor got tells what others compute. A `*` ends a name: a machine has as many as it has.
+HIDDEN_OF_PROCESSORS = ("devices/system/cpu/cpu*/thermal_throttle",)
+
 _NAMESPACES = (
     syscalls.CLONE_NEWUSER
     | syscalls.CLONE_NEWNS
@@ -170,7 +173,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         ReadOnly("proc", READ_ONLY_PROC),
         Masked("proc", HIDDEN_PROC),
         Sys(options.has_own_network),
-        Masked("sys", HIDDEN_SYS),
+        Masked("sys", (*HIDDEN_SYS, *HIDDEN_OF_PROCESSORS)),
         Cgroups(),
         Dev(),
         Terminals(),

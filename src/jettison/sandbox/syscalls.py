@@ -223,6 +223,11 @@ def set_process(option: int, value: int) -> None:
     _call("prctl", option, value)
 
 
+def reset_personality() -> None:
+    """personality(2): Linux as it is, with addresses that nobody can guess."""
+    _call("personality", 0)
+
+
 def set_command_line(text: str) -> None:
     """What others see as this process's command line: as much of `text` as the old one has room for."""
     with open("/proc/self/stat", "rb", 0) as stream:
