@@ -67,7 +67,8 @@ def test_the_interpreter_cannot_be_opened_for_writing(world: World, flags: tuple
 
 FACTS = (
     "umask; ulimit -n; cat /proc/self/oom_score_adj /proc/self/personality; cut -d' ' -f 19 /proc/self/stat;"
-    " ls /proc/self/fd | wc -l; exec grep -E '^(SigBlk|SigIgn|SigCgt|Cpus_allowed_list|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status"
+    " ls /proc/self/fd | wc -l;"
+    " exec grep -E '^(SigBlk|SigIgn|SigCgt|Cpus_allowed_list|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status"
 )
 DOCUMENTED = {
     "umask": "0022", "nofile": "64", "oom_score_adj": "500", "personality": "00000000", "nice": "5", "descriptors": "4",
