@@ -21,6 +21,8 @@ def after_lock(pid: int, spaces: "Sequence[int]") -> "Sequence[int]":
         return spaces
     try:
         now = {name: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in _CHANGED}
+    except FileNotFoundError:  # it has ended already, and nobody enters a world without an init
+        return spaces
     except PermissionError as error:
         hint = "CAP_SYS_PTRACE is missing here; leave out `--cap-add SYS_ADMIN`"
         raise HostError("cannot look at the namespaces of a program that may mount", hint) from error
