@@ -96,7 +96,7 @@ def _system_files() -> Iterator[Path]:
 
 
 def system_layout(folder: Path) -> Path:
-    """An OCI layout with the image `system`: 30,000 files of this system, 500 MB, in five layers with gzip, as people stack them."""
+    """An OCI layout with the image `system`: 30,000 files of this system, 500 MB, in five layers as people stack them."""
     layout = folder / "system"
     writer = Process(target=_write_layout, args=(layout,))
     writer.start()

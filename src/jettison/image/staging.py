@@ -12,7 +12,7 @@ from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from jettison import errors
-from jettison.errors import InternalError, JettisonError
+from jettison.errors import JettisonError
 from jettison.events import Reporter
 from jettison.image.beside import Child
 from jettison.image.changes import Changes
@@ -110,6 +110,10 @@ def unpacked(paths: Sequence[str]) -> str:
     return next((path for path in paths if os.path.isdir(path)), "")
 
 
+class _NotWholeError(Exception):
+    """A layer below was not unpacked: either its error is told, or it is done again, and then this one is too."""
+
+
 class _Below:
     """The layers below one: a Root that waits for them when it is first asked."""
 
@@ -132,7 +136,7 @@ class _Below:
             for child in self._children:
                 child.settle()
             if not all(map(os.path.isdir, self._folders)):
-                raise InternalError("a layer was unpacked before those that it needs")  # theirs is the error that is told
+                raise _NotWholeError
             self._merged = MergedLayers(self._folders)
         return self._merged
 
