@@ -72,7 +72,7 @@ def run_hello(bench: Bench) -> Result:
     context = _context(bench, hello)
     bundle = engines.runc_bundle(bench.folder, hello)
     podman = engines.podman(bench.folder)
-    user_python, user_env = _for_ordinary_user(bench, hello)
+    user_python, user_env = for_ordinary_user(bench, hello)
     engines.call([INSTALLED], "pack", str(hello), "-t", "hello", env=dict(bench.env))
     engines.call(podman, "build", "--isolation", "chroot", "--tag", "hello", str(context))
     runc = [engines.tool("runc"), "--root", str(bench.folder / "runc"), "run", "--bundle", str(bundle), "hello"]
@@ -99,9 +99,9 @@ def run_hello(bench: Bench) -> Result:
         ]
         found = side_by_side(rows, bench.runs, warm_ups=2)
     figures = [
-        _ratio(found, "jettison run --network none", "podman --runtime runc run --rm --network none", 0.20),
-        _ratio(found, "jettison run --network none", "docker run --rm --network none", 0.12),
-        _ratio(found, "jettison run --network none", "runc run", 1.3),
+        ratio(found, "jettison run --network none", "podman --runtime runc run --rm --network none", 0.20),
+        ratio(found, "jettison run --network none", "docker run --rm --network none", 0.12),
+        ratio(found, "jettison run --network none", "runc run", 1.3),
     ]
     note = "A static C hello; root but for the row that says otherwise. docker has no network either, which favours it."
     return Result("run a hello", note, figures, found, "jettison run --network none")
@@ -125,7 +125,7 @@ def pack_hello(bench: Bench) -> Result:
             Row("jettison pack --bare", [[*pack[0], "--bare"]], bench.env, bench.forget),
         ]
         found = side_by_side(rows, bench.runs, warm_ups=2)
-    figures = [_ratio(found, "jettison pack", "docker build --no-cache, BuildKit", 0.5)]
+    figures = [ratio(found, "jettison pack", "docker build --no-cache, BuildKit", 0.5)]
     note = "jettison begins with an empty store each time, but for the row that says otherwise."
     return Result("pack a hello", note, figures, found, "jettison pack")
 
@@ -146,8 +146,8 @@ def pack_git(bench: Bench) -> Result:
     ]
     found = side_by_side(rows, bench.runs, warm_ups=1)
     figures = [
-        _ratio(found, "jettison pack git", "buildah bud --no-cache", 1.5),
-        _ratio(found, "jettison pack git, again", "buildah bud --no-cache", 0.3),
+        ratio(found, "jettison pack git", "buildah bud --no-cache", 1.5),
+        ratio(found, "jettison pack git, again", "buildah bud --no-cache", 0.3),
     ]
     note = f"{files:,} files; the store is empty at first. buildah copies the same, uncompressed, into its own storage."
     return Result("pack git", note, figures, found, "jettison pack git")
@@ -180,8 +180,8 @@ def big_tree(bench: Bench) -> Result:
     _want_gzip(layout)
     first = found["jettison pack"]
     figures = [
-        _ratio(found, "jettison pack", "buildah bud + push oci:", 0.25),
-        _ratio(found, "jettison pack, one file changed", "jettison pack", 0.25),
+        ratio(found, "jettison pack", "buildah bud + push oci:", 0.25),
+        ratio(found, "jettison pack, one file changed", "jettison pack", 0.25),
         Figure("jettison pack: most memory", first.peak_bytes / MIB, 200, " MiB"),
     ]
     note = f"{inputs.TREE_FILES:,} files, {inputs.TREE_BYTES / MIB:,.0f} MiB; read once before, so from the page cache."
@@ -240,7 +240,7 @@ CASES: Mapping[str, Callable[[Bench], Result]] = {
 }
 
 
-def _ratio(found: Mapping[str, Measured], ours: str, theirs: str, at_most: float) -> Figure:
+def ratio(found: Mapping[str, Measured], ours: str, theirs: str, at_most: float) -> Figure:
     return Figure(f"{ours} / {theirs}", found[ours].median_s / found[theirs].median_s, at_most)
 
 
@@ -252,7 +252,7 @@ def _context(bench: Bench, hello: Path) -> Path:
     return context
 
 
-def _for_ordinary_user(bench: Bench, hello: Path) -> tuple[list[str], dict[str, str]]:
+def for_ordinary_user(bench: Bench, hello: Path) -> tuple[list[str], dict[str, str]]:
     """The command installed where every user may read it, and the user's environment, with hello packed."""
     folder = bench.folder / "ordinary"
     engines.call(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder)])

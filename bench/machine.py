@@ -11,6 +11,7 @@ from bench.engines import tool
 import jettison
 
 _VERSIONS = {"docker": "--version", "podman": "--version", "buildah": "--version", "runc": "--version", "bwrap": "--version"}
+_VERSIONS |= {"umoci": "--version"}
 
 
 def facts() -> Mapping[str, str]:

@@ -12,8 +12,8 @@ from jettison.errors import UsageError
 from jettison.image.durable import remove_tree, sync_file
 from jettison.image.image import Image, Layer
 from jettison.image.layout import closure_digest, index_bytes, name_annotations
-from jettison.image.rootfs import layer_entries
 from jettison.image.store import LocalStore
+from jettison.image.verified import layer_entries
 from jettison.oci.digest import Digest
 from jettison.oci.documents import serialise
 from jettison.oci.manifest import LAYER_COMPRESSIONS

@@ -66,6 +66,15 @@ class Child:
         self._pid = 0
         return text or self._work()
 
+    def settle(self) -> None:
+        """Wait until it has ended, in whatever process: those that were started later may need what it made."""
+        if self._pid:
+            import select
+
+            ending = select.poll()
+            ending.register(self._pipe, 0)  # only whether nobody writes any more: the result is the parent's
+            ending.poll()
+
     def end(self) -> None:
         """End it, where nobody asks for its result any more."""
         if self._pid:

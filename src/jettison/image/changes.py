@@ -75,7 +75,7 @@ class Changes:
     """Reads one layer over `lower`. After the last change `root` is all that the layer has."""
 
     def __init__(self, lower: Root, what: str) -> None:
-        self.root = Folder((lower.lstat("/") or made_dir())._replace(mtime=0))
+        self.root = Folder(made_dir())
         # Whether the same layer over other layers could come out differently.
         self.depends_on_lower = False
         self._root_is_told = False
@@ -99,7 +99,9 @@ class Changes:
                 yield from self._hide(parts, where)
         for path in self._whiteouts:
             yield from self._whiteout(path)
-        self.depends_on_lower |= not self._root_is_told and not _is_plain(self.root.node)
+        if not self._root_is_told:
+            self.root.node = self._implied("/")
+            self.depends_on_lower |= not _is_plain(self.root.node)
 
     def _put(self, entry: Entry, parts: list[str], where: str) -> Iterator[Change]:
         if not parts:
@@ -216,7 +218,7 @@ class Changes:
         return folder, path
 
     def _implied(self, path: str) -> Node:
-        below = self._below(path)
+        below = self._lower.lstat(path) if path == "/" else self._below(path)
         return below._replace(mtime=0) if below and below.kind == "dir" else made_dir()
 
     def _own(self, parts: list[str]) -> Folder | Node | None:

@@ -13,8 +13,9 @@ from jettison.image.durable import remove_tree
 from jettison.image.image import Image
 from jettison.image.merged import MergedLayers
 from jettison.image.record import record_layers
-from jettison.image.rootfs import layer_entries, layer_names
+from jettison.image.rootfs import layer_names
 from jettison.image.store import LocalStore, is_hex
+from jettison.image.verified import layer_entries
 from jettison.oci.digest import Digest
 from jettison.tree.node import HostFile, Node
 from jettison.tree.root import node_of

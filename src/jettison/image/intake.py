@@ -13,8 +13,8 @@ from jettison.events import Reporter
 from jettison.image.batch import Blob
 from jettison.image.image import Image
 from jettison.image.layout import closure_digest
-from jettison.image.rootfs import TarStream, size_limit
 from jettison.image.source import Source
+from jettison.image.verified import TarStream, size_limit
 from jettison.oci.config import parse_config
 from jettison.oci.digest import Digest
 from jettison.oci.documents import LIMIT_BYTES, parse, serialise

@@ -11,8 +11,8 @@ from jettison.events import SILENT, Reporter
 from jettison.image.changes import Changes, Copy, Folder, Put, Whiteout
 from jettison.image.image import Image
 from jettison.image.inplace import Held, InPlace, Slice, Spooled, plain, whole
-from jettison.image.rootfs import TarStream, size_limit
 from jettison.image.store import LocalStore
+from jettison.image.verified import TarStream, size_limit
 from jettison.oci.digest import Digest
 from jettison.tree.node import Node, made_dir
 from jettison.tree.root import Tree, parents

@@ -7,7 +7,7 @@ O_NOFOLLOW, every file is created with O_EXCL. So whatever the names say, nothin
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar, assert_never
 
 from jettison.errors import HostError
@@ -18,11 +18,12 @@ from jettison.image.merged import OPAQUE_XATTR
 from jettison.tree.node import Node
 from jettison.tree.root import Root
 
-_FOLDER_FLAGS = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _COPY_BYTES = 1 << 20
 _ZEROS = bytes(_COPY_BYTES)
 _HOLE_BYTES = 4096
+_TOPIC_LIMIT = 20  # every file may have an attribute of another name
 _SETID = stat.S_ISUID | stat.S_ISGID
 _Made = TypeVar("_Made")
 _UNKEPT = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP)
@@ -32,17 +33,18 @@ class Unpacker:
     """Writes one layer into an empty folder. Only root keeps owners, devices, setuid bits and privileged attributes."""
 
     def __init__(self, folder: str, lower: Root, reporter: Reporter, what: str) -> None:
-        self._root = os.open(folder, os.O_RDONLY | _FOLDER_FLAGS)
+        self._root = os.open(folder, _FOLDER_FLAGS)
         self._lower = lower
         self._reporter = reporter
         self._what = what
         self._is_root = os.geteuid() == 0
         self._told: set[str] = set()
-        self._parent: tuple[tuple[str, ...], int] = ((), os.dup(self._root))
+        self._born = _owner_of_new_files(self._root)
+        self._way: list[tuple[str, int]] = []  # the folders from the root to the one worked in, which stay open
 
     def close(self) -> None:
+        self._shorten(0)
         os.close(self._root)
-        os.close(self._parent[1])
 
     def apply(self, change: Change) -> None:
         """Do one change. Errors: InvalidData, HostError."""
@@ -64,20 +66,17 @@ class Unpacker:
     def finish(self, root: Folder) -> None:
         """Give the folders their owners, attributes, modes and times, the deepest first."""
         for parts, folder in _deepest_first(root):
-            descriptor = self._open(parts)
-            try:
-                self._describe_open(descriptor, folder.node, "/" + "/".join(parts))
-                if folder.is_opaque:
-                    _set_opaque(descriptor, self._what)
-                if parts == () and not self._is_root:
-                    os.fchmod(descriptor, folder.node.mode | 0o700)  # only then can its owner rename it into its place
-            finally:
-                os.close(descriptor)
+            descriptor = self._folder(parts)
+            self._describe_open(descriptor, folder.node, "/" + "/".join(parts))
+            if folder.is_opaque:
+                _set_opaque(descriptor, self._what)
+            if not parts and not self._is_root:
+                os.fchmod(descriptor, folder.node.mode | 0o700)  # only then can its owner rename it into its place
 
     # One kind each
 
     def _put(self, path: str, node: Node, data: Iterable[tuple[int, bytes]]) -> None:
-        parent, name = self._open_parent(path)
+        parent, name = self._parent(path)
         if node.kind == "file":
             self._put_file(parent, name, path, node, data)
         elif node.kind == "dir":
@@ -122,11 +121,10 @@ class Unpacker:
             self._describe(parent, name, path, node)
 
     def _link(self, path: str, target: str) -> None:
-        # One descriptor at a time is kept, so the target's folder is opened beside it.
         *above, last = target.split("/")[1:]
-        folder = self._open(tuple(above))
+        folder = os.dup(self._folder(above))
         try:
-            parent, name = self._open_parent(path)
+            parent, name = self._parent(path)
             _replacing(parent, name, lambda: os.link(last, name, src_dir_fd=folder, dst_dir_fd=parent, follow_symlinks=False))
         except FileNotFoundError:
             self._tell("devices", f"`{path}` is left out: it is a hard link of `{target}`, which was left out")
@@ -134,7 +132,7 @@ class Unpacker:
             os.close(folder)
 
     def _whiteout(self, path: str) -> None:
-        parent, name = self._open_parent(path)
+        parent, name = self._parent(path)
         try:
             _replacing(parent, name, lambda: os.mknod(name, stat.S_IFCHR, 0, dir_fd=parent))
         except PermissionError as error:
@@ -145,7 +143,8 @@ class Unpacker:
 
     def _describe_open(self, descriptor: int, node: Node, path: str) -> None:
         """Owner first: a change of owner takes setuid bits and capabilities away."""
-        self._give(lambda: os.fchown(descriptor, node.uid, node.gid))
+        if self._is_root and self._born != (node.uid, node.gid):
+            self._give(lambda: os.fchown(descriptor, node.uid, node.gid))
         for name, value in node.xattrs:
             self._keep(name, path, lambda name=name, value=value: os.setxattr(descriptor, name, value))  # type: ignore[misc]
         drops = _SETID if node.kind == "file" and not self._is_root else 0
@@ -154,15 +153,14 @@ class Unpacker:
 
     def _describe(self, parent: int, name: str, path: str, node: Node) -> None:
         """The same for what cannot be opened: links, devices, FIFOs. They have no `user.` attributes (xattr(7))."""
-        self._give(lambda: os.chown(name, node.uid, node.gid, dir_fd=parent, follow_symlinks=False))
+        if self._is_root and self._born != (node.uid, node.gid):
+            self._give(lambda: os.chown(name, node.uid, node.gid, dir_fd=parent, follow_symlinks=False))
         if node.kind != "symlink":
             os.chmod(name, node.mode, dir_fd=parent)
         os.utime(name, (node.mtime, node.mtime), dir_fd=parent, follow_symlinks=False)
 
     def _give(self, change_owner: Callable[[], None]) -> None:
         """Root of a user namespace that has not all users goes on as an ordinary user."""
-        if not self._is_root:
-            return
         try:
             change_owner()
         except OSError as error:
@@ -180,31 +178,42 @@ class Unpacker:
             self._tell(name, f"the attribute `{name}` of files such as `{path}` is left out: {error.strerror}")
 
     def _tell(self, topic: str, text: str) -> None:
-        if topic not in self._told:
+        if topic not in self._told and len(self._told) < _TOPIC_LIMIT:
             self._told.add(topic)
             self._reporter.notice(f"{self._what}: {text}")
 
     # Folders
 
-    def _open_parent(self, path: str) -> tuple[int, str]:
+    def _parent(self, path: str) -> tuple[int, str]:
         """The folder above `path`, open until the next call, and the name in it."""
         *above, name = path.split("/")[1:]
-        parts = tuple(above)
-        if self._parent[0] != parts:
-            descriptor = self._open(parts)
-            os.close(self._parent[1])
-            self._parent = (parts, descriptor)
-        return self._parent[1], name
+        return self._folder(above), name
 
-    def _open(self, parts: tuple[str, ...]) -> int:
-        descriptor = os.dup(self._root)
-        for part in parts:
-            try:
-                below = os.open(part, os.O_RDONLY | _FOLDER_FLAGS, dir_fd=descriptor)
-            finally:
-                os.close(descriptor)
-            descriptor = below
-        return descriptor
+    def _folder(self, parts: Sequence[str]) -> int:
+        """A folder, open until the next call. An archive goes from folder to folder: most of the way is open already.
+
+        Whoever replaces a folder works in the one above it, so none that is open is one that was replaced.
+        """
+        common = 0
+        for part, (name, _) in zip(parts, self._way, strict=False):
+            if part != name:
+                break
+            common += 1
+        self._shorten(common)
+        for part in parts[common:]:
+            here = self._way[-1][1] if self._way else self._root
+            self._way.append((part, os.open(part, _FOLDER_FLAGS, dir_fd=here)))
+        return self._way[-1][1] if self._way else self._root
+
+    def _shorten(self, count: int) -> None:
+        while len(self._way) > count:
+            os.close(self._way.pop()[1])
+
+
+def _owner_of_new_files(folder: int) -> tuple[int, int]:
+    """What chown(2) need not be asked for: who owns what is made in a folder; on some filesystems the group is the folder's."""
+    info = os.fstat(folder)
+    return os.geteuid(), os.getegid() if info.st_gid == os.getegid() and not info.st_mode & stat.S_ISGID else -1
 
 
 def _deepest_first(root: Folder) -> Iterator[tuple[tuple[str, ...], Folder]]:

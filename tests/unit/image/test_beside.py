@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_a_child_that_nobody_waits_for_ends(children: list[int]) -> None:
     child.end()
 
     assert is_buried(children[0])
+
+
+def test_a_later_child_can_wait_for_an_earlier_one(children: list[int], tmp_path: Path) -> None:
+    """Its result stays for the parent."""
+
+    def work() -> str:
+        time.sleep(0.3)
+        (tmp_path / "made").touch()
+        return "first"
+
+    first = Child(work)
+
+    def after() -> str:
+        first.settle()
+        return str((tmp_path / "made").exists())
+
+    second = Child(after)
+
+    assert (second.wait(), first.wait()) == ("True", "first")
+    assert all(map(is_buried, children))
 
 
 def test_a_process_with_threads_has_no_child() -> None:
