@@ -2,10 +2,11 @@
 
 import os
 import resource
+from contextlib import suppress
 
 from jettison.errors import HostError, NotFound
 from jettison.sandbox import cgroups, syscalls
-from jettison.sandbox.console import Terminal
+from jettison.sandbox.console import Terminal, size_of
 from jettison.sandbox.departure import (
     MANY_USERS,
     ONE_USER,
@@ -17,7 +18,7 @@ from jettison.sandbox.departure import (
     WorkingDirectory,
 )
 from jettison.sandbox.enter import Failure
-from jettison.sandbox.limits import ULIMITS, EnterGroup
+from jettison.sandbox.limits import ULIMITS, EnterGroup, least
 from jettison.sandbox.operations import Operation
 from jettison.sandbox.places import FOLDER
 from jettison.sandbox.program import Execute, Program, search_path
@@ -94,7 +95,7 @@ class Init:
 
 def join(init: Init, process: "Process", system_calls: "Filter | None", interactive: bool, terminal: bool) -> Child:
     """Start a process in the world of `init`, whose spaces are open. Errors: HostError, NotStarted."""
-    group = cgroups.Membership(init.pid)
+    group = _group(init)
     try:
         return begin(
             _steps(init, process, group, system_calls, interactive, terminal),
@@ -105,6 +106,15 @@ def join(init: Init, process: "Process", system_calls: "Filter | None", interact
         )
     finally:
         group.close()
+
+
+def _group(init: Init) -> cgroups.Membership:
+    try:
+        return cgroups.Membership(init.pid)
+    except FileNotFoundError as error:
+        raise _ended() from error
+    except OSError as error:
+        raise _no_group(error) from error
 
 
 def _steps(
@@ -118,7 +128,7 @@ def _steps(
         Session(interactive or terminal),
         CommandLine(),
         Join(init.spaces),
-        *([FurtherTerminal(user.uid)] if terminal else []),
+        *([FurtherTerminal(size_of(0) or size_of(1), user.uid)] if terminal else []),
         WorkingDirectory(process.cwd),
         Program(process.argv[0], search_path(process.env)),
         Privileges(user.uid, user.gid, user.groups),
@@ -152,9 +162,6 @@ class Join(Operation):
 class FurtherTerminal(Terminal):
     """A terminal of the world's own devpts, for one more program."""
 
-    def __init__(self, uid: int) -> None:
-        super().__init__(None, uid)
-
     def execute(self, world: "World") -> None:
         world.mounts["pts"] = pts = syscalls.open_in_root(world.root, "dev/pts", FOLDER)
         if os.stat("ptmx", dir_fd=pts, follow_symlinks=False).st_rdev != _TERMINALS:
@@ -166,20 +173,40 @@ class FurtherTerminal(Terminal):
 
 
 def _introduce(init: Init, group: cgroups.Membership, pid: int) -> bytes:
-    group.attach(pid)
+    try:
+        group.attach(pid)
+    except OSError as error:
+        raise _no_group(error) from error
     for kind in ULIMITS.values():
         _copy_limit(init.pid, pid, kind)
+    _copy_score(init.pid, pid)
     return MANY_USERS if init.has_many_users() else ONE_USER
 
 
 def _copy_limit(source: int, target: int, kind: int) -> None:
     """What the first program may not, the next one may not; more than the caller has is not to be had."""
-    limit = resource.prlimit(source, kind)
-    if limit != resource.prlimit(target, kind):
-        try:
-            resource.prlimit(target, kind, limit)
-        except (OSError, ValueError):
-            return
+    limit, own = resource.prlimit(source, kind), resource.prlimit(target, kind)
+    if limit == own:
+        return
+    try:
+        resource.prlimit(target, kind, limit)
+    except (OSError, ValueError):
+        resource.prlimit(target, kind, (least(limit[0], own[1]), least(limit[1], own[1])))
+
+
+def _copy_score(source: int, target: int) -> None:
+    """How gladly the kernel ends it; who may not be spared is ended more gladly."""
+    with open(f"/proc/{source}/oom_score_adj", "rb", 0) as stream:
+        score = stream.read()
+    with suppress(PermissionError), open(f"/proc/{target}/oom_score_adj", "wb", 0) as stream:
+        stream.write(score)
+
+
+def _no_group(error: OSError) -> HostError:
+    where = f" `{error.filename}`" if error.filename else ""
+    return HostError(
+        f"cannot enter the control group of the container's limits{where}: {error.strerror}", "see `jettison doctor`"
+    )
 
 
 def _ended() -> NotFound:
