@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jettison.cli.flags import Values
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
+_HEALTH = ("cmd", "interval", "timeout", "start-period", "retries")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -68,7 +69,7 @@ def _restart(text: str) -> Restart:
 
 
 def _health(values: "Values") -> HealthFlags:
-    if values.on("no-healthcheck") and any(values.has(f"health-{name}") for name in ("cmd", "interval", "timeout", "retries")):
+    if values.on("no-healthcheck") and any(values.has(f"health-{name}") for name in _HEALTH):
         raise UsageError("`--no-healthcheck` and the `--health-*` flags contradict each other", "leave one of them out")
 
     def duration(name: str) -> "float | None":
