@@ -51,7 +51,7 @@ def whole(flag: str, text: str, least: int = 0) -> int:
 def seconds(flag: str, text: str) -> float:
     """Go's durations, as docker reads them: `90s`, `1m30s`, `500ms`. Errors: UsageError."""
     left, total_s = text, 0.0
-    while left:
+    while left or not text:
         number = left[: len(left) - len(left.lstrip("0123456789."))]
         unit = left[len(number) :][: len(left[len(number) :]) - len(left[len(number) :].lstrip("nuµmsh"))]
         if unit not in _UNITS_S or not number.replace(".", "", 1).isdigit():

@@ -51,14 +51,16 @@ class Log:
         return end or (0 if self._bytes else lines.index(b"\n", start) + 1)
 
     def _append(self, lines: bytes) -> None:
-        view = memoryview(lines)
+        done = 0
         try:
-            while view:
-                view = view[os.write(self.descriptor, view) :]
+            while done < len(lines):
+                done += os.write(self.descriptor, memoryview(lines)[done:])
         except OSError:
-            os.ftruncate(self.descriptor, self._bytes)
+            done = lines.rfind(b"\n", 0, done) + 1
+            os.ftruncate(self.descriptor, self._bytes + done)
             raise
-        self._bytes += len(lines)
+        finally:
+            self._bytes += done
 
     def _open(self) -> None:
         self.descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
