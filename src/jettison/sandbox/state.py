@@ -16,7 +16,6 @@ What the program is, with its environment, is in the runner's memory alone (`pro
 import fcntl
 import os
 import time
-from contextlib import suppress
 
 from jettison.errors import UsageError
 from jettison.oci.process import Process, User, read_fields, write_fields
@@ -241,9 +240,16 @@ def remove(store: str, container: str, name: str) -> None:
     try:
         # Who follows the log reads on from the older files to the newer ones: never from one that is gone to an older one.
         for file in sorted(os.listdir(folder), key=lambda name: (len(name), name), reverse=True):
-            with suppress(FileNotFoundError):  # others remove it too
-                os.unlink(f"{folder}/{file}")
+            _unlink(f"{folder}/{file}")
         os.rmdir(folder)
+    except FileNotFoundError:
+        return
+
+
+def _unlink(path: str) -> None:
+    """Others may remove it too."""
+    try:
+        os.unlink(path)
     except FileNotFoundError:
         return
 
