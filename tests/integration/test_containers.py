@@ -263,7 +263,7 @@ def test_a_container_in_the_foreground_is_listed(world: World, detach: Detach) -
     world.jettison("stop", "-t", "0", "front")
 
     process.communicate(timeout=10)
-    assert process.returncode == 137
+    assert process.returncode in (143, 137)  # TERM comes first
     assert world.listed() == []
 
 

@@ -4,7 +4,7 @@ import os
 import resource
 from contextlib import suppress
 
-from jettison.errors import HostError, NotFound
+from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox import cgroups, syscalls
 from jettison.sandbox.console import Terminal, size_of
 from jettison.sandbox.departure import (
@@ -28,7 +28,7 @@ from jettison.sandbox.supervise import Child, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jettison.oci.process import Process
+    from jettison.oci.process import Process, User
     from jettison.sandbox.enter import World
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.state import Running
@@ -75,8 +75,23 @@ class Init:
 
     def has_many_users(self) -> bool:
         """Whether its user namespace has more users than one."""
-        with open(f"/proc/{self.pid}/uid_map", "rb", 0) as stream:
-            return sum(int(line.split()[2]) for line in stream.read().splitlines()) > 1
+        return sum(len(each) for each in self._ids("uid_map")) > 1
+
+    def require_user(self, user: "User") -> None:
+        """Errors: UsageError where its user namespace has no such user."""
+        for name, wanted, what in (("uid_map", user.uid, "user"), ("gid_map", user.gid, "group")):
+            if not any(wanted in each for each in self._ids(name)):
+                hint = "an ordinary user's container has its own user alone: leave `--user` out, or start one with this `--user`"
+                raise UsageError(f"the container has no {what} {wanted}", hint)
+
+    def _ids(self, name: str) -> "list[range]":
+        """The numbers that users or groups have inside, user_namespaces(7)."""
+        try:
+            with open(f"/proc/{self.pid}/{name}", "rb", 0) as stream:
+                lines = [[int(word) for word in line.split()] for line in stream.read().splitlines()]
+        except FileNotFoundError as error:
+            raise _ended() from error
+        return [range(first, first + count) for first, _, count in lines]
 
     def _open_space(self, name: str, path: str) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -94,7 +109,8 @@ class Init:
 
 
 def join(init: Init, process: "Process", system_calls: "Filter | None", interactive: bool, terminal: bool) -> Child:
-    """Start a process in the world of `init`, whose spaces are open. Errors: HostError, NotStarted."""
+    """Start a process in the world of `init`, whose spaces are open. Errors: NotFound, UsageError, HostError, NotStarted."""
+    init.require_user(process.user)
     group = _group(init)
     try:
         return begin(
