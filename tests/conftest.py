@@ -136,3 +136,14 @@ def world(request: pytest.FixtureRequest) -> World:
     made = worlds.world(request)
     made.image()
     return made
+
+
+@pytest.fixture
+def detach(world: World) -> Iterator[Callable[..., str]]:
+    """`jettison run -d …`: the container's id. Whatever happens, the containers end with the test."""
+
+    def run(*arguments: str) -> str:
+        return world("-d", *arguments).strip()
+
+    yield run
+    world.end_all()

@@ -96,15 +96,16 @@ def calls(text: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-def test_the_tutorial_is_true(tmp_path: Path, jettison: Jettison, require: Callable[[str], str]) -> None:
-    """Every call of docs/first-image.md does and says what the page says."""
+@pytest.mark.parametrize("page", ["docs/first-image.md", "docs/guides/running-in-the-background.md"])
+def test_the_transcripts_are_true(tmp_path: Path, jettison: Jettison, require: Callable[[str], str], page: str) -> None:
+    """Every call of these pages does and says what the page says."""
     if not os.path.exists("/lib64/ld-linux-x86-64.so.2"):
         peers.lacking("the tutorial is written on x86-64 with glibc")
     require_user_namespaces(require)
     path = f"{Path(jettison.command[0]).parent}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "JETTISON_HOME": str(jettison.store)}
 
-    for call in transcript(REPOSITORY / "docs/first-image.md"):
+    for call in transcript(REPOSITORY / page):
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", call.line],
             env=env,

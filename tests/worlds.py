@@ -1,11 +1,14 @@
 """Images made by hand, so that tests of the runner depend on nothing else, and a runner for each kind of user."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +79,22 @@ class World:
         command = [*self.jettison.command, "run", *arguments]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload, no-any-return]
 
+    def listed(self, *flags: str) -> list[dict[str, Any]]:
+        """The containers, as `jettison ps -a --json` tells them."""
+        found: list[dict[str, Any]] = json.loads(self.jettison("ps", "-a", "--json", *flags))["containers"]
+        return found
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        """What `jettison inspect` tells of a container."""
+        told: dict[str, Any] = json.loads(self.jettison("inspect", name))[0]
+        return told
+
+    def end_all(self) -> None:
+        """Kill and remove every container."""
+        names = [each["id"] for each in self.listed()]
+        if names:
+            self.jettison.call("rm", "-f", *names)
+
     def folder(self, name: str) -> Path:
         """A folder of the machine that belongs to the user."""
         path = (self.user.home if self.user else self.store.parent) / name
@@ -96,6 +115,14 @@ def world(request: pytest.FixtureRequest) -> World:
         peers.require_root()
         return World(request.getfixturevalue("jettison"), None)
     return World(request.getfixturevalue("rootless"), request.getfixturevalue("ordinary_user"))
+
+
+def until(is_so: Callable[[], object], wait_s: float = 15) -> None:
+    """Wait for something to be so; the test fails where that takes long."""
+    until_s = time.monotonic() + wait_s
+    while not is_so():
+        assert time.monotonic() < until_s, "it did not come about"
+        time.sleep(0.02)
 
 
 def own_mounts(world: World) -> list[str]:

@@ -1,13 +1,9 @@
 """What a program sees of `jettison run`, as root and as an ordinary user."""
 
-import fcntl
 import os
-import pty
 import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import worlds
+from screens import Screen
 from worlds import World
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -488,47 +485,9 @@ def test_explain_starts_nothing(world: World) -> None:
 # Terminals
 
 
-class Screen:
-    """A terminal with `jettison run` in it."""
-
-    def __init__(self, world: World, *arguments: str) -> None:
-        self.process, self.master = pty.fork()
-        if self.process == 0:
-            os.environ["JETTISON_HOME"] = str(world.store)
-            command = [*world.jettison.command, "run", *arguments]
-            os.execvp(command[0], command)
-        self.before = termios.tcgetattr(self.master)
-        self.seen = ""
-
-    def wait_for(self, text: str, wait_s: float = 10) -> str:
-        """What is on the screen up to a text, from where the last wait ended."""
-        until_s = time.monotonic() + wait_s
-        while text not in self.seen and time.monotonic() < until_s:
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    self.seen += os.read(self.master, 65536).decode()
-                except OSError:
-                    break
-        before, found, self.seen = self.seen.partition(text)
-        assert found, f"no {text!r} in {before!r}"
-        return before
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def end(self) -> int:
-        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
-        assert termios.tcgetattr(self.master) == self.before
-        os.close(self.master)
-        return status
-
-
 def test_a_terminal(world: World) -> None:
     """A program under `-it` has a terminal of the right size, Ctrl-C interrupts it, and the caller's is as it was."""
-    screen = Screen(world, "-it", "-e", "PS1=> ", "box", "sh")
+    screen = Screen(world, "run", "-it", "-e", "PS1=> ", "box", "sh")
     screen.wait_for("> ")
     screen.resize(33, 101)
     screen.type("stty size; tty=$(readlink /proc/self/fd/0); echo $tty $TERM\r")
@@ -547,7 +506,7 @@ def test_a_terminal(world: World) -> None:
 
 def test_a_terminal_is_as_it_was_after_a_signal(world: World) -> None:
     """Whatever ends the program, the caller can go on typing."""
-    screen = Screen(world, "-it", "box", "sh", "-c", "echo ready; sleep 100")
+    screen = Screen(world, "run", "-it", "box", "sh", "-c", "echo ready; sleep 100")
     screen.wait_for("ready")
 
     os.kill(screen.process, signal.SIGTERM)
@@ -557,7 +516,7 @@ def test_a_terminal_is_as_it_was_after_a_signal(world: World) -> None:
 
 def test_a_terminal_without_input(world: World) -> None:
     """`-t` alone: the program prints to a terminal, what is typed stays with the caller."""
-    screen = Screen(world, "-t", "box", "sh", "-c", "test -t 1 && echo yes")
+    screen = Screen(world, "run", "-t", "box", "sh", "-c", "test -t 1 && echo yes")
     screen.wait_for("yes\r")
 
     assert screen.end() == 0

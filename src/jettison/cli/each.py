@@ -1,8 +1,9 @@
-"""A verb that does one thing to each of several containers: all that can be done; then the first error, if any."""
+"""A verb that does one thing to each of several containers: all that can be done, then the errors."""
 
 import sys
 from collections.abc import Callable, Sequence
 
+from jettison.cli.main import complain
 from jettison.errors import JettisonError, UsageError
 
 
@@ -18,6 +19,8 @@ def each_container(verb: str, names: Sequence[str], act: Callable[[str], object]
             sys.stdout.flush()
         except JettisonError as error:
             errors.append(error)
+    for earlier in errors[:-1]:
+        complain(earlier.message, earlier.hint)
     if errors:
-        raise errors[0]
+        raise errors[-1]
     return 0

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from jettison.cli.ago import ago
 from jettison.cli.flags import Command, Flag, Values
 from jettison.cli.terminal import table
+from jettison.cli.upkeep_flags import whole
 from jettison.errors import UsageError
 from jettison.image.store import open_store
 from jettison.verbs.containers import Listed, ps
@@ -33,28 +34,28 @@ def main(values: Values, rest: list[str]) -> int:
     """Print the list."""
     if rest:
         raise UsageError("`jettison ps` takes no argument", "`--filter name=NAME` chooses")
-    count = 1 if values.on("latest") else int(values.text("last", "0")) if values.text("last", "0").isdigit() else 0
+    count = 1 if values.on("latest") else whole("last", values.text("last", "0"))
     listed = ps(open_store(values.text("store") or None), values.on("all") or count > 0, values.texts("filter"))
     listed = listed[:count] if count else listed
-    whole = values.on("no-trunc")
+    is_whole = values.on("no-trunc")
     if values.on("json"):
         sys.stdout.write(json.dumps({"version": 1, "containers": [_as_json(each) for each in listed]}, indent=2) + "\n")
     elif values.on("quiet"):
-        sys.stdout.write("".join(f"{each.id if whole else each.id[:12]}\n" for each in listed))
+        sys.stdout.write("".join(f"{each.id if is_whole else each.id[:12]}\n" for each in listed))
     else:
-        sys.stdout.write(table([_TITLES, *(_row(each, whole) for each in listed)]))
+        sys.stdout.write(table([_TITLES, *(_row(each, is_whole) for each in listed)]))
     return 0
 
 
 _TITLES = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"]
 
 
-def _row(listed: Listed, whole: bool) -> list[str]:
+def _row(listed: Listed, is_whole: bool) -> list[str]:
     command = shlex.join(listed.argv)
-    if not whole and len(command) > _COMMAND_LENGTH:
+    if not is_whole and len(command) > _COMMAND_LENGTH:
         command = command[: _COMMAND_LENGTH - 1] + "…"
     created = ago(_stamp(listed.created_ns))
-    return [listed.id if whole else listed.id[:12], listed.image, f'"{command}"', created, _status(listed), listed.name]
+    return [listed.id if is_whole else listed.id[:12], listed.image, f'"{command}"', created, _status(listed), listed.name]
 
 
 def _status(listed: Listed) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jettison.cli.flags import Values
 
 _POLICIES = ("no", "on-failure", "always", "unless-stopped")
+_HEALTH = ("cmd", "interval", "timeout", "start-period", "retries")
 _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -50,7 +51,7 @@ def whole(flag: str, text: str, least: int = 0) -> int:
 def seconds(flag: str, text: str) -> float:
     """Go's durations, as docker reads them: `90s`, `1m30s`, `500ms`. Errors: UsageError."""
     left, total_s = text, 0.0
-    while left:
+    while left or not text:
         number = left[: len(left) - len(left.lstrip("0123456789."))]
         unit = left[len(number) :][: len(left[len(number) :]) - len(left[len(number) :].lstrip("nuµmsh"))]
         if unit not in _UNITS_S or not number.replace(".", "", 1).isdigit():
@@ -68,7 +69,7 @@ def _restart(text: str) -> Restart:
 
 
 def _health(values: "Values") -> HealthFlags:
-    if values.on("no-healthcheck") and any(values.has(f"health-{name}") for name in ("cmd", "interval", "timeout", "retries")):
+    if values.on("no-healthcheck") and any(values.has(f"health-{name}") for name in _HEALTH):
         raise UsageError("`--no-healthcheck` and the `--health-*` flags contradict each other", "leave one of them out")
 
     def duration(name: str) -> "float | None":

@@ -2,12 +2,14 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from jettison.errors import JettisonError
 from jettison.sandbox import syscalls
 from jettison.sandbox.enter import FAILED
 from jettison.sandbox.keep import keep
 from jettison.sandbox.log import Log
+from jettison.sandbox.program import FIRST_SOCKET
 from jettison.sandbox.supervise import NotStarted
 
 TYPE_CHECKING = False
@@ -19,24 +21,32 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 16
 _READY = b"ready"
+_MESSAGE_BYTES = 4096  # PIPE_BUF: whole, or not at all
+_SIGTERM = 15
+_DESCRIPTOR_LIMIT = (1 << 31) - 1
 
 
 def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
-    """Run a container in the background, and come back when its program has started.
+    """Run a container in the background, and come back when its program has started. The container is its runner's from here on.
 
     `log` takes what it prints; `keeps_stdin`: its stdin never ends. Errors: NotStarted, with the status that `run` gives.
     """
 
     def run(ready: "Callable[[], None]") -> None:
         with kept.container as container:
+            container.is_kept = False
             container.is_mine()
             os.chdir("/")
             syscalls.set_command_line(f"jettison: container {container.id[:12]}")
+            _close_inherited(kept.options.listening)
             logger = _connect(log, keeps_stdin)
             kept.ready = ready
-            keep(kept)
-            _await(logger)
+            try:
+                keep(kept)
+            finally:
+                _await(logger)
 
+    kept.container.is_kept = True
     in_background(run)
 
 
@@ -44,33 +54,61 @@ def in_background(run: "Callable[[Callable[[], None]], object]") -> None:
     """Let a process of its own session `run`, and come back when it calls what it is given. Errors: NotStarted, with what it
     raised before."""
     reader, writer = os.pipe()
-    if os.fork() == 0:
+    runner = os.fork()
+    if runner == 0:
         os.close(reader)
         _run_and_leave(run, writer)
     os.close(writer)
-    with open(reader, "rb", 0) as stream:
-        said = stream.read()
+    try:
+        said = os.read(reader, _MESSAGE_BYTES)
+    except BaseException:  # somebody who does not want to wait for the start does not want it
+        os.kill(runner, _SIGTERM)
+        raise
+    finally:
+        os.close(reader)
     if said != _READY:
+        os.waitpid(runner, 0)
         status, message, hint = (os.fsdecode(said).split("\0") + ["", ""])[:3]
         raise NotStarted(message or "the background process was killed", hint, int(status or FAILED))
 
 
 def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -> "NoReturn":
+    """Until it is ready, errors are the caller's to tell; then they go to stderr, which is no longer the caller's."""
+    is_ready = False
+
     def ready() -> None:
+        nonlocal is_ready
+        is_ready = True
+        sys.stderr = open(2, "w", 1, closefd=False)  # noqa: SIM115
         os.write(writer, _READY)
         os.close(writer)
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # no longer the caller's
+
+    def tell(status: int, message: str, hint: str = "") -> None:
+        if is_ready:
+            sys.stderr.write(f"error: {message}\n")
+        else:
+            os.write(writer, os.fsencode(f"{status}\0{message}\0{hint}")[:_MESSAGE_BYTES])
 
     try:
         os.setsid()
         run(ready)
     except JettisonError as error:
-        status = error.exit_status if isinstance(error, NotStarted) else FAILED
-        os.write(writer, os.fsencode(f"{status}\0{error.message}\0{error.hint}"))
+        tell(error.exit_status if isinstance(error, NotStarted) else FAILED, error.message, error.hint)
     except BaseException as error:  # nothing may unwind into the caller's code: this is a copy of its process
-        os.write(writer, os.fsencode(f"{FAILED}\0{type(error).__name__}: {error}"))
+        tell(FAILED, f"{type(error).__name__}: {error}")
     finally:
         os._exit(0)
+
+
+def _close_inherited(sockets: int) -> None:
+    """What the caller's caller has open, as a lock or a pipe of a shell's, is not ours to keep. Whatever we or the caller have
+    opened ourselves is closed by an exec(2), so what would stay open then is theirs."""
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        if descriptor >= FIRST_SOCKET + sockets:
+            with suppress(OSError):  # the folder's own
+                if os.get_inheritable(descriptor):
+                    os.close(descriptor)
 
 
 def leave_streams() -> None:
@@ -106,9 +144,8 @@ def _be_logger(log: Log, readers: "list[int]") -> "NoReturn":
     import select
 
     try:
-        os.closerange(0, min(readers))
         kept = sorted([*readers, log.descriptor])
-        for low, high in zip(kept, [*kept[1:], 1 << 20], strict=True):
+        for low, high in zip([-1, *kept], [*kept, _DESCRIPTOR_LIMIT], strict=True):
             os.closerange(low + 1, high)
         streams = dict(zip(readers, (b"stdout", b"stderr"), strict=True))
         poll = select.poll()

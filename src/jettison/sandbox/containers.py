@@ -12,12 +12,13 @@ from jettison.sandbox.state import Ended, Running, is_alive, read_config, read_r
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
     from typing import Any
-
 else:
     import _signal
 
 _LOCK_BYTES = 1000
+_LOOK_AGAIN_S, _SOON_S = 1.0, 0.01
 KILLED = 137  # 128 and SIGKILL: whose runner was killed, and all with it
 _HINT = "`jettison ps -a` lists them"
 
@@ -37,12 +38,18 @@ class Found:
         self.is_alive = is_alive(self.folder)
         told = read_told(_read(f"{self.folder}/lock"))
         self.running = told if self.is_alive and isinstance(told, Running) else None
-        self.ended = None if self.is_alive else _end(told, self.folder)
+        self.is_ending = self.is_alive and isinstance(told, Ended)
+        self.ended = None if self.is_alive and not self.is_ending else _end(told, self.folder)
 
     @property
     def name(self) -> str:
         """As given, or empty."""
         return self.text("name")
+
+    @property
+    def label(self) -> str:
+        """For messages: its name, or the beginning of its id."""
+        return f"`{self.name or self.id[:12]}`"
 
     @property
     def is_kept(self) -> bool:
@@ -56,7 +63,9 @@ class Found:
     @property
     def status(self) -> str:
         """docker's word: running, restarting, exited."""
-        return "exited" if not self.is_alive else "running" if self.running else "restarting" if self._has_run() else "created"
+        if self.is_ending or not self.is_alive:
+            return "exited"
+        return "running" if self.running else "restarting" if self._has_run() else "created"
 
     def health(self) -> "dict[str, Any]":
         """docker's State.Health; nothing where nobody checks."""
@@ -96,16 +105,14 @@ def find(store: str, text: str) -> Found:
     return found
 
 
-def wait(found: Found, timeout_s: "float | None" = None) -> "Ended | None":
-    """How it ended, as soon as its runner has; None where that takes longer."""
-    lock = _lock(found.folder)
-    if lock < 0:
-        return _end(None, found.folder)
+def wait(found: Found) -> Ended:
+    """How it ended, as soon as its runner has. Errors: NotFound where it was removed before we looked."""
     try:
-        if timeout_s is None:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-        elif not _wait_for_runner(found.folder, timeout_s):
-            return None
+        lock = os.open(f"{found.folder}/lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"container {found.label} has ended and was removed", "`jettison wait` it before its end") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
         return _end(read_told(os.read(lock, _LOCK_BYTES)), found.folder)
     finally:
         os.close(lock)
@@ -113,47 +120,43 @@ def wait(found: Found, timeout_s: "float | None" = None) -> "Ended | None":
 
 def kill(found: Found, number: int) -> None:
     """Send a signal to the program; the signals that end it end its restarts. Errors: NotFound where it does not run."""
-    if number in (KILL, TERM):
-        mark_stopping(found)
-    running = found.running
-    if running is None:
-        raise NotFound(f"container `{found.name or found.id[:12]}` does not run", _HINT)
-    _send(running.init, running.init_start, number)
+    is_end = number in (KILL, TERM, _stop_signal(found))
+    if is_end and found.is_alive:
+        _mark_stopping(found)
+    if found.running is None and not (is_end and found.status == "restarting"):
+        raise NotFound(f"container {found.label} does not run", _HINT)
+    _ask(found, number)
 
 
 def stop(found: Found, timeout_s: "int | None" = None, signal: str = "") -> None:
     """Ask the program for its end, and kill it where it takes longer. Nothing where it has ended."""
     if not found.is_alive:
         return
-    mark_stopping(found)
+    number = signal_number(signal, "`--signal`") if signal else _stop_signal(found)
     patience_s = int(found.text("stop-timeout")) if timeout_s is None else timeout_s
-    word = signal or found.text("stop-signal")
-    number = signal_number(word, f"container `{found.name or found.id[:12]}`") if word else TERM
+    _mark_stopping(found)
     _ask(found, number)
-    if wait(found, None if patience_s < 0 else patience_s):
-        return
-    found.look()
-    _ask(found, KILL)
-    wait(found)
+    if not _has_ended(found.folder, patience_s):
+        _ask(found, KILL)
+        _has_ended(found.folder, -1)
 
 
 def discard(found: Found) -> None:
     """Remove the state of a container that has ended. Errors: UsageError where it runs."""
-    lock = _lock(found.folder)
-    if lock < 0:
-        return
+    if is_alive(found.folder):
+        raise UsageError(f"container {found.label} runs", "`jettison stop` it first, or `jettison rm -f` kills it")
+    remove(found.store, found.id, found.name)
+
+
+def _stop_signal(found: Found) -> int:
+    """As docker has it: TERM, where an image names a signal that is none."""
     try:
-        while not _locks(lock):
-            if is_alive(found.folder):
-                hint = "`jettison stop` it first, or `jettison rm -f` kills it"
-                raise UsageError(f"container `{found.name or found.id[:12]}` runs", hint)
-            time.sleep(0.001)  # somebody who waited for it is about to go
-        remove(found.store, found.id, found.name)
-    finally:
-        os.close(lock)
+        return signal_number(found.text("stop-signal") or "TERM", "the stop signal")
+    except UsageError:
+        return TERM
 
 
-def mark_stopping(found: Found) -> None:
+def _mark_stopping(found: Found) -> None:
     """It shall not be started again."""
     try:
         os.close(os.open(f"{found.folder}/stopping", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -162,80 +165,70 @@ def mark_stopping(found: Found) -> None:
 
 
 def _ask(found: Found, number: int) -> None:
-    """Signal the program; between two starts, its runner."""
+    """Signal the program as it is now; before its start or between two, its runner, which ends then."""
+    found.look()
     running = found.running
     if running is not None:
-        _send(running.init, running.init_start, number)
-        return
-    descriptor = _runner(found.folder)
-    if descriptor >= 0:
-        _signal.pidfd_send_signal(descriptor, number)
-        os.close(descriptor)
+        _send(running.init, number, lambda: start_of(running.init) == running.init_start)
+    elif not found.is_ending:
+        _send(_runner(found.folder), KILL if number == KILL else TERM, lambda: is_alive(found.folder))
 
 
-def _send(pid: int, start: int, number: int) -> None:
+def _send(pid: int, number: int, is_meant: "Callable[[], bool]") -> None:
     """A number alone may be another process's by now. Nothing where the process has ended."""
+    descriptor = _open_process(pid)
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if start_of(pid) == start:
+        if descriptor >= 0 and is_meant():
             _signal.pidfd_send_signal(descriptor, number)
     except (ProcessLookupError, FileNotFoundError):
         return
     except PermissionError as error:
         raise HostError(f"cannot signal the container: {error.strerror}", "be the user who started it") from error
     finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _has_ended(folder: str, timeout_s: float) -> bool:
+    """Whether the runner has ended in so many seconds, -1 for any number of them."""
+    until_s = time.monotonic() + timeout_s
+    while is_alive(folder):
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 <= timeout_s:
+            return False
+        _await_process(_runner(folder), left_s if timeout_s >= 0 else _LOOK_AGAIN_S)
+    return True
+
+
+def _await_process(pid: int, timeout_s: float) -> None:
+    """Until a process has ended; not for long where its number is not known yet."""
+    descriptor = _open_process(pid)
+    poll = select.poll()
+    if descriptor >= 0:
+        poll.register(descriptor, select.POLLIN)
+    poll.poll(min(timeout_s, _LOOK_AGAIN_S if descriptor >= 0 else _SOON_S) * 1000)
+    if descriptor >= 0:
         os.close(descriptor)
 
 
 def _runner(folder: str) -> int:
-    """A descriptor of the runner's process, or -1 where it has ended."""
+    return read_runner(_read(f"{folder}/lock"))
+
+
+def _open_process(pid: int) -> int:
+    """A descriptor of a process; -1 where it has ended."""
     try:
-        descriptor = os.pidfd_open(read_runner(_read(f"{folder}/lock")))
+        return os.pidfd_open(pid)
     except OSError:
         return -1
-    if is_alive(folder):  # so the number is its own
-        return descriptor
-    os.close(descriptor)
-    return -1
-
-
-def _wait_for_runner(folder: str, timeout_s: float) -> bool:
-    until_s = time.monotonic() + timeout_s
-    while is_alive(folder):
-        left_s = until_s - time.monotonic()
-        if left_s <= 0:
-            return False
-        runner = _runner(folder)
-        if runner < 0:
-            continue
-        poll = select.poll()
-        poll.register(runner, select.POLLIN)
-        poll.poll(left_s * 1000)
-        os.close(runner)
-    return True
 
 
 def _end(told: "Running | Ended | None", folder: str) -> Ended:
     """A runner that was killed tells of no end."""
-    return told if isinstance(told, Ended) else Ended(KILLED, _changed_ns(folder), 0, told.restarts if told else 0)
-
-
-def _locks(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock(folder: str) -> int:
-    try:
-        return os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1
+    if isinstance(told, Ended):
+        return told
+    restarts, since_ns = (told.restarts, told.since_ns) if told else (0, 0)
+    return Ended(KILLED, _changed_ns(f"{folder}/lock"), 0, restarts, since_ns)
 
 
 def _ids(store: str) -> "list[str]":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SIGKILL = 9
 _OUTPUT_BYTES = 4096  # docker's
+_CHUNK_BYTES = 1 << 16
 _KEPT = 5
 
 
@@ -105,21 +106,21 @@ def _follow(child: "Child", reader: int, timeout_s: float) -> "tuple[int, bytes]
         poll.register(descriptor, select.POLLIN)
     until_s = time.monotonic() + timeout_s
     output = b""
-    while True:
+    is_over = is_late = False
+    while not is_over and not is_late:
         ready = dict(poll.poll(max(0, until_s - time.monotonic()) * 1000))
+        is_over, is_late = ended in ready, time.monotonic() >= until_s
         if reader in ready:
-            printed = os.read(reader, _OUTPUT_BYTES)
+            printed = os.read(reader, _CHUNK_BYTES)  # as much as a pipe has: what others go on printing is not waited for
             output += printed[: _OUTPUT_BYTES - len(output)]
             if not printed:
                 poll.unregister(reader)
-        elif ended in ready or not ready:
-            break
     os.close(ended)
-    if not ready:
+    if not is_over:
         os.kill(child.pid, _SIGKILL)
         output = f"Health check exceeded timeout ({timeout_s:g}s)".encode()
     status = child.follow(reads_stdin=False)
-    return (status if ready else -1), output
+    return (status if is_over else -1), output
 
 
 def _print_to(descriptor: int) -> None:

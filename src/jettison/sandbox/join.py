@@ -2,11 +2,12 @@
 
 import os
 import resource
+from contextlib import suppress
 
-from jettison.errors import HostError, NotFound
+from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox import cgroups, syscalls
 from jettison.sandbox.capabilities import holds
-from jettison.sandbox.console import Terminal
+from jettison.sandbox.console import Terminal, size_of
 from jettison.sandbox.departure import (
     MANY_USERS,
     ONE_USER,
@@ -18,7 +19,7 @@ from jettison.sandbox.departure import (
     WorkingDirectory,
 )
 from jettison.sandbox.enter import Failure
-from jettison.sandbox.limits import ULIMITS, EnterGroup
+from jettison.sandbox.limits import ULIMITS, EnterGroup, least
 from jettison.sandbox.operations import Operation
 from jettison.sandbox.places import FOLDER
 from jettison.sandbox.program import Execute, Program, search_path
@@ -29,7 +30,7 @@ from jettison.sandbox.supervise import Child, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jettison.oci.process import Process
+    from jettison.oci.process import Process, User
     from jettison.sandbox.enter import World
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.state import Running
@@ -76,8 +77,23 @@ class Init:
 
     def has_many_users(self) -> bool:
         """Whether its user namespace has more users than one."""
-        with open(f"/proc/{self.pid}/uid_map", "rb", 0) as stream:
-            return sum(int(line.split()[2]) for line in stream.read().splitlines()) > 1
+        return sum(len(each) for each in self._ids("uid_map")) > 1
+
+    def require_user(self, user: "User") -> None:
+        """Errors: UsageError where its user namespace has no such user."""
+        for name, wanted, what in (("uid_map", user.uid, "user"), ("gid_map", user.gid, "group")):
+            if not any(wanted in each for each in self._ids(name)):
+                hint = "an ordinary user's container has its own user alone: leave `--user` out, or start one with this `--user`"
+                raise UsageError(f"the container has no {what} {wanted}", hint)
+
+    def _ids(self, name: str) -> "list[range]":
+        """The numbers that users or groups have inside, user_namespaces(7)."""
+        try:
+            with open(f"/proc/{self.pid}/{name}", "rb", 0) as stream:
+                lines = [[int(word) for word in line.split()] for line in stream.read().splitlines()]
+        except FileNotFoundError as error:
+            raise _ended() from error
+        return [range(first, first + count) for first, _, count in lines]
 
     def _open_space(self, name: str, path: str) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -97,8 +113,9 @@ class Init:
 def join(
     init: Init, process: "Process", system_calls: "Filter | None", capabilities: int, interactive: bool, terminal: bool
 ) -> Child:
-    """Start a process in the world of `init`, whose spaces are open. Errors: HostError, NotStarted."""
-    group = cgroups.Membership(init.pid)
+    """Start a process in the world of `init`, whose spaces are open. Errors: NotFound, UsageError, HostError, NotStarted."""
+    init.require_user(process.user)
+    group = _group(init)
     try:
         return begin(
             _steps(init, process, group, system_calls, capabilities, interactive, terminal),
@@ -109,6 +126,15 @@ def join(
         )
     finally:
         group.close()
+
+
+def _group(init: Init) -> cgroups.Membership:
+    try:
+        return cgroups.Membership(init.pid)
+    except FileNotFoundError as error:
+        raise _ended() from error
+    except OSError as error:
+        raise _no_group(error) from error
 
 
 def _steps(
@@ -128,7 +154,7 @@ def _steps(
         Session(interactive or terminal),
         CommandLine(),
         Join(in_order(init.spaces) if holds(capabilities, "SYS_ADMIN") else init.spaces),
-        *([FurtherTerminal(user.uid)] if terminal else []),
+        *([FurtherTerminal(size_of(0) or size_of(1), user.uid)] if terminal else []),
         WorkingDirectory(process.cwd),
         Program(process.argv[0], search_path(process.env)),
         Privileges(user.uid, user.gid, user.groups, capabilities),
@@ -162,9 +188,6 @@ class Join(Operation):
 class FurtherTerminal(Terminal):
     """A terminal of the world's own devpts, for one more program."""
 
-    def __init__(self, uid: int) -> None:
-        super().__init__(None, uid)
-
     def execute(self, world: "World") -> None:
         world.mounts["pts"] = pts = syscalls.open_in_root(world.root, "dev/pts", FOLDER)
         if os.stat("ptmx", dir_fd=pts, follow_symlinks=False).st_rdev != _TERMINALS:
@@ -176,20 +199,40 @@ class FurtherTerminal(Terminal):
 
 
 def _introduce(init: Init, group: cgroups.Membership, pid: int) -> bytes:
-    group.attach(pid)
+    try:
+        group.attach(pid)
+    except OSError as error:
+        raise _no_group(error) from error
     for kind in ULIMITS.values():
         _copy_limit(init.pid, pid, kind)
+    _copy_score(init.pid, pid)
     return MANY_USERS if init.has_many_users() else ONE_USER
 
 
 def _copy_limit(source: int, target: int, kind: int) -> None:
     """What the first program may not, the next one may not; more than the caller has is not to be had."""
-    limit = resource.prlimit(source, kind)
-    if limit != resource.prlimit(target, kind):
-        try:
-            resource.prlimit(target, kind, limit)
-        except (OSError, ValueError):
-            return
+    limit, own = resource.prlimit(source, kind), resource.prlimit(target, kind)
+    if limit == own:
+        return
+    try:
+        resource.prlimit(target, kind, limit)
+    except (OSError, ValueError):
+        resource.prlimit(target, kind, (least(limit[0], own[1]), least(limit[1], own[1])))
+
+
+def _copy_score(source: int, target: int) -> None:
+    """How gladly the kernel ends it; who may not be spared is ended more gladly."""
+    with open(f"/proc/{source}/oom_score_adj", "rb", 0) as stream:
+        score = stream.read()
+    with suppress(PermissionError), open(f"/proc/{target}/oom_score_adj", "wb", 0) as stream:
+        stream.write(score)
+
+
+def _no_group(error: OSError) -> HostError:
+    where = f" `{error.filename}`" if error.filename else ""
+    return HostError(
+        f"cannot enter the control group of the container's limits{where}: {error.strerror}", "see `jettison doctor`"
+    )
 
 
 def _ended() -> NotFound:

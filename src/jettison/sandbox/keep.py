@@ -3,6 +3,8 @@
 import os
 import time
 
+from jettison.errors import JettisonError
+from jettison.sandbox.enter import FAILED
 from jettison.sandbox.supervise import ENDING, Confined, Signals, require_one_thread
 
 TYPE_CHECKING = False
@@ -51,17 +53,26 @@ def keep(kept: Kept) -> int:
     with Signals():
         while True:
             start_s = time.monotonic()
-            status, by_memory, is_over = _run(kept)
+            status, by_memory, is_over = _run_or_tell(kept)
             if is_over or kept.container.is_stopping or not kept.restart.wants(status, restarts):
                 break
             kept.container.rests()
             if time.monotonic() - start_s >= _GOOD_RUN_S:
                 pause_s = _PAUSE_S
-            if not _rest(pause_s):
+            if not _rest(pause_s) or kept.container.is_stopping:
                 break
             restarts, pause_s = restarts + 1, min(pause_s * 2, _LONGEST_PAUSE_S)
     kept.container.ends(status, by_memory)
     return status
+
+
+def _run_or_tell(kept: Kept) -> "tuple[int, bool, bool]":
+    """As `_run`; where it does not start, the container has ended."""
+    try:
+        return _run(kept)
+    except JettisonError as error:
+        kept.container.ends(error.exit_status or FAILED, by_memory=False)
+        raise
 
 
 def _run(kept: Kept) -> "tuple[int, bool, bool]":
@@ -71,9 +82,9 @@ def _run(kept: Kept) -> "tuple[int, bool, bool]":
         if kept.options.private:
             kept.container.publishes(kept.options.private.published, kept.options.private.address)
         kept.container.runs(child)
-        checker = _start_checks(kept, child)
         kept.ready()
         kept.ready = _nothing
+        checker = _start_checks(kept, child)
         status = child.follow(kept.options.interactive)
         if checker:
             os.kill(checker, _SIGKILL)

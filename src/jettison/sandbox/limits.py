@@ -131,7 +131,7 @@ class ResourceLimits(Operation):
     def execute(self, world: "World") -> None:
         for ulimit in self.ulimits:
             hard = resource.getrlimit(ulimit.kind)[1]
-            resource.setrlimit(ulimit.kind, (_least(ulimit.values[0], hard), _least(ulimit.values[1], hard)))
+            resource.setrlimit(ulimit.kind, (least(ulimit.values[0], hard), least(ulimit.values[1], hard)))
 
 
 class Confinement:
@@ -195,7 +195,7 @@ class Confinement:
         """Only who has CAP_SYS_RESOURCE outside may raise a hard limit."""
         soft, hard = resource.prlimit(pid, ulimit.kind)
         wanted = ulimit.values[1]
-        if _least(wanted, hard) == wanted:
+        if least(wanted, hard) == wanted:
             return
         try:
             resource.prlimit(pid, ulimit.kind, (soft, wanted))
@@ -220,7 +220,7 @@ class Confinement:
 _CEILING = "a group above may allow less, or the kernel lacks the file"
 
 
-def _least(value: int, limit: int) -> int:
+def least(value: int, limit: int) -> int:
     """The lower of two limits of setrlimit(2), where -1 is none."""
     if resource.RLIM_INFINITY in (value, limit):
         return limit if value == resource.RLIM_INFINITY else value

@@ -63,15 +63,17 @@ class Running:
 
 
 class Ended:
-    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again."""
+    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again, and
+    when for the last time."""
 
-    __slots__ = ("at_ns", "by_memory", "restarts", "status")
+    __slots__ = ("at_ns", "by_memory", "restarts", "since_ns", "status")
 
-    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int) -> None:
+    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int, since_ns: int) -> None:
         self.status = status
         self.at_ns = at_ns
         self.by_memory = bool(by_memory)
         self.restarts = restarts
+        self.since_ns = since_ns
 
 
 class Container:
@@ -82,6 +84,7 @@ class Container:
         self.id = self.name = self.folder = ""
         self._memory = -1
         self._restarts = -1
+        self._since_ns = 0
         self._spaces: Sequence[int] = ()
         self.is_kept = self._is_to_stay = False
         self._make()
@@ -92,7 +95,9 @@ class Container:
     def __exit__(self, *_: object) -> None:
         if not self.is_kept:
             remove(self.store, self.id, self.name)
-        os.close(self._lock)
+        for descriptor in (*self._spaces, self._memory, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def register(self, name: str, facts: "Sequence[tuple[str, str]]", process: Process, system_calls: "Filter | None") -> None:
         """Be seen, with these facts. Errors: UsageError where the name is taken."""
@@ -104,9 +109,9 @@ class Container:
         if system_calls:
             _write(f"{self.folder}/filter", system_calls.program)
             facts = [*facts, ("seccomp", system_calls.name), ("seccomp-flags", str(system_calls.flags))]
-        _write(f"{self.folder}/config", write_fields([("id", self.id), ("name", name), *facts]))
+        self.replace("config", write_fields([("id", self.id), ("name", name), *facts]))
         self._memory = os.memfd_create("process")
-        os.write(self._memory, write_fields(_process_fields(process)))
+        _write_all(self._memory, write_fields(_process_fields(process)))
 
     def is_mine(self) -> None:
         """This process is the runner."""
@@ -117,8 +122,9 @@ class Container:
         self.is_kept = self._is_to_stay
         self._restarts += 1
         self._spaces = child.spaces
+        self._since_ns = time.time_ns()
         start = start_of(child.pid)
-        self._tell(_RUNS, child.pid, start, time.time_ns(), self._restarts, os.getpid(), self._memory, *child.spaces)
+        self._tell(_RUNS, child.pid, start, self._since_ns, self._restarts, os.getpid(), self._memory, *child.spaces)
 
     def publishes(self, ports: "Sequence[tuple[str, int, int, str]]", address: str) -> None:
         """Which ports lead to which, and its own address."""
@@ -130,10 +136,11 @@ class Container:
         self._tell(b" ")
         for descriptor in self._spaces:
             os.close(descriptor)
+        self._spaces = ()
 
     def ends(self, status: int, by_memory: bool) -> None:
         """How it ended: who waits has the lock open, also where all is removed."""
-        self._tell(_ENDED, status, time.time_ns(), int(by_memory), max(self._restarts, 0))
+        self._tell(_ENDED, status, time.time_ns(), int(by_memory), max(self._restarts, 0), self._since_ns)
 
     def _tell(self, what: bytes, *numbers: int) -> None:
         text = b" ".join([what, *(b"%d" % number for number in numbers)])
@@ -232,14 +239,23 @@ def start_of(pid: int) -> int:
 
 
 def remove(store: str, container: str, name: str) -> None:
-    """Remove a container's state and free its name. For its runner, or who has its lock."""
+    """Remove a container's state and free its name. For its runner, or who shares the lock with no runner."""
     folder = f"{store}/containers/{container}"
     if name:
         _release(store, name, container)
     try:
-        for file in os.listdir(folder):
-            os.unlink(f"{folder}/{file}")
+        # Who follows the log reads on from the older files to the newer ones: never from one that is gone to an older one.
+        for file in sorted(os.listdir(folder), key=lambda name: (len(name), name), reverse=True):
+            _unlink(f"{folder}/{file}")
         os.rmdir(folder)
+    except FileNotFoundError:
+        return
+
+
+def _unlink(path: str) -> None:
+    """Others may remove it too."""
+    try:
+        os.unlink(path)
     except FileNotFoundError:
         return
 
@@ -252,7 +268,7 @@ def sweep(store: str, container: str) -> bool:
     except FileNotFoundError:
         return _remove_empty(folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         config = read_config(folder)
         if "keep" in config:
             return False
@@ -333,6 +349,11 @@ def _process_fields(process: Process) -> "list[tuple[str, str]]":
 def _write(path: str, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
     try:
-        os.write(descriptor, content)
+        _write_all(descriptor, content)
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]

@@ -117,4 +117,5 @@ class Upkeep:
 
 
 def _first(given: "float | None", image: float, default: float) -> float:
-    return given if given is not None else image or default
+    """docker's rule: 0 is as if nothing was said."""
+    return given or image or default

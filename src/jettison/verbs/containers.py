@@ -10,7 +10,16 @@ from jettison.sandbox.containers import Found
 from jettison.sandbox.signals import KILL, signal_number
 from jettison.sandbox.state import Ended
 
-_FILTERS = ("name", "id", "status", "label", "ancestor", "exited", "health")
+# The filters, and the words that they know where these are not anything.
+_FILTERS: dict[str, tuple[str, ...]] = {
+    "name": (),
+    "id": (),
+    "status": ("created", "restarting", "running", "exited"),
+    "label": (),
+    "ancestor": (),
+    "exited": (),
+    "health": ("starting", "healthy", "unhealthy", "none"),
+}
 
 
 class Listed(NamedTuple):
@@ -50,9 +59,7 @@ def kill(store: LocalStore, name: str, signal: str = "KILL") -> None:
 
 def wait(store: LocalStore, name: str) -> Ended:
     """How it ended, as soon as it has. Errors: NotFound."""
-    ended = states.wait(states.find(store.path, name))
-    assert ended is not None  # without a timeout there is no other way back
-    return ended
+    return states.wait(states.find(store.path, name))
 
 
 def rm(store: LocalStore, name: str, force: bool = False) -> None:
@@ -84,6 +91,8 @@ def _parse_filter(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if key not in _FILTERS or not equals:
         raise UsageError(f"`--filter {text}` is none", f"known are {', '.join(f'{name}=' for name in _FILTERS)}")
+    if value not in _FILTERS[key] and _FILTERS[key]:
+        raise UsageError(f"`--filter {text}`: nothing is ever `{value}`", f"known are {', '.join(_FILTERS[key])}")
     return key, value
 
 

@@ -74,11 +74,15 @@ def execute(call: ExecCall, store: str = "") -> int:
 def _process(store: str, found: Found, running: "Running", call: ExecCall) -> Process:
     try:
         first = read_process(running)
+    except FileNotFoundError as error:
+        raise NotFound(f"container `{call.container}` has just ended", "`jettison ps` lists those that run") from error
     except OSError as error:
         raise HostError(f"cannot look into the container: {error.strerror}", "be the user who started it") from error
     user = _user(store, found, call.user) if call.user else first.user
     defaults = ["TERM=xterm"] if call.terminal else []
-    return Process(call.argv, environment(first.env, call.env, defaults), call.workdir or first.cwd, user)
+    # Where the first program is at home, the next one is not, if it is somebody else.
+    home = [f"HOME={user.home}"] if f"HOME={first.user.home}" in first.env else []
+    return Process(call.argv, environment(first.env, (*home, *call.env), defaults), call.workdir or first.cwd, user)
 
 
 def _user(store: str, found: Found, text: str) -> User:

@@ -1,5 +1,6 @@
 """A container's or an image's state and configuration, in docker's words."""
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +49,7 @@ def _image(store: LocalStore, name: str) -> dict[str, Any]:
 
 
 def _container(found: Found) -> dict[str, Any]:
+    log = f"{found.folder}/log"
     path, *args = found.config.get("arg", [""])
     return {
         "Id": found.id,
@@ -58,11 +60,11 @@ def _container(found: Found) -> dict[str, Any]:
         "State": _state(found),
         "Image": found.text("config-digest"),
         "RestartCount": found.running.restarts if found.running else found.ended.restarts if found.ended else 0,
-        "LogPath": f"{found.folder}/log" if "detached" in found.config else "",
+        "LogPath": log if os.path.exists(log) else "",
         "HostConfig": {
             "NetworkMode": found.text("network"),
             "AutoRemove": not found.is_kept,
-            "RestartPolicy": {"Name": found.text("restart")},
+            "RestartPolicy": {"Name": found.text("restart"), "MaximumRetryCount": int(found.text("restart-limit"))},
             "ReadonlyRootfs": "read-only" in found.config,
         },
         "Mounts": [_mount(text) for text in found.config.get("mount", ())],
@@ -81,6 +83,7 @@ def _container(found: Found) -> dict[str, Any]:
 
 def _state(found: Found) -> dict[str, Any]:
     running, ended = found.running, found.ended
+    since_ns = running.since_ns if running else ended.since_ns if ended else 0
     state = {
         "Status": found.status,
         "Running": running is not None,
@@ -88,7 +91,7 @@ def _state(found: Found) -> dict[str, Any]:
         "OOMKilled": bool(ended and ended.by_memory),
         "Pid": running.init if running else 0,
         "ExitCode": ended.status if ended else 0,
-        "StartedAt": _stamp(running.since_ns) if running else _NEVER,
+        "StartedAt": _stamp(since_ns) if since_ns else _NEVER,
         "FinishedAt": _stamp(ended.at_ns) if ended else _NEVER,
     }
     health = found.health()
@@ -105,4 +108,4 @@ def _mount(text: str) -> dict[str, Any]:
 
 
 def _stamp(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat()
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat().replace("+00:00", "Z")

@@ -4,11 +4,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from jettison.errors import NotFound
 from jettison.image.store import LocalStore
 from jettison.sandbox.containers import Found, find
+from jettison.sandbox.log import stamp
 from jettison.sandbox.state import is_alive
 
 _LOOK_AGAIN_S = 0.05
@@ -35,57 +36,76 @@ def logs(
     past = (line for line in reader.past() if line.stamp >= since)
     yield from (line for line in (_last(past, tail) if tail >= 0 else past) if not until or line.stamp <= until)
     if follow:
-        for line in reader.future():
-            if until and line.stamp > until:
-                return
-            if line.stamp >= since:
-                yield line
+        yield from (line for line in reader.future(until) if line.stamp >= since and (not until or line.stamp <= until))
 
 
 class _Reader:
-    """Reads the files of a log, from the oldest; the last one stays open while the program prints."""
+    """Reads the files of a log, from the oldest; the one that is read stays open, whatever it is renamed to meanwhile."""
 
     def __init__(self, found: Found) -> None:
         self._folder = found.folder
         self._path = f"{found.folder}/log"
-        self._last = open(self._path, "rb")  # noqa: SIM115  # before the older ones: what is renamed meanwhile is not lost
+        self._file = self._newer_than(None)
 
     def past(self) -> Iterator[Line]:
-        for path in self._older():
-            with open(path, "rb") as stream:
-                if not os.path.samestat(os.fstat(stream.fileno()), os.fstat(self._last.fileno())):
-                    yield from map(_parse, stream)
-        yield from self._rest()
-
-    def future(self) -> Iterator[Line]:
+        """What there is."""
         while True:
-            lives = is_alive(self._folder)  # looked at before the file: what came before the end is read
             yield from self._rest()
-            if self._is_renamed():
-                yield from self._rest()
-                self._last.close()
-                self._last = open(self._path, "rb")  # noqa: SIM115
-            elif not lives:
+            newer = self._newer_than(self._file)
+            if newer is None:
                 return
-            else:
-                time.sleep(_LOOK_AGAIN_S)
+            yield from self._move(newer)
+
+    def future(self, until: bytes = b"") -> Iterator[Line]:
+        """What comes, until the container has ended, or the time `until` has come."""
+        while True:
+            # Looked at before the file: what came before the end is read.
+            is_over = not is_alive(self._folder) or (until and stamp() > until)
+            yield from self.past()
+            if is_over:
+                return
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _move(self, newer: BinaryIO) -> Iterator[Line]:
+        """What was still written into the old file; then the newer one is read."""
+        yield from self._rest()
+        if self._file:
+            self._file.close()
+        self._file = newer
 
     def _rest(self) -> Iterator[Line]:
-        while line := self._last.readline():
+        while self._file and (line := self._file.readline()):
             if not line.endswith(b"\n"):  # it is just being written
-                self._last.seek(-len(line), os.SEEK_CUR)
+                self._file.seek(-len(line), os.SEEK_CUR)
                 return
             yield _parse(line)
 
-    def _older(self) -> list[str]:
-        numbers = sorted(int(name[4:]) for name in os.listdir(self._folder) if name.startswith("log."))
-        return [f"{self._path}.{number}" for number in reversed(numbers)]
+    def _newer_than(self, file: BinaryIO | None) -> BinaryIO | None:
+        """The next file, or else the oldest one; None where `file` is the newest.
 
-    def _is_renamed(self) -> bool:
+        They are looked at from the newest on: what is renamed meanwhile is seen twice, and never missed.
+        """
+        newer: BinaryIO | None = None
+        for path in self._paths():
+            try:
+                each = open(path, "rb")  # noqa: SIM115
+            except FileNotFoundError:
+                continue
+            if file and os.path.samestat(os.fstat(each.fileno()), os.fstat(file.fileno())):
+                each.close()
+                return newer
+            if newer:
+                newer.close()
+            newer = each
+        return newer
+
+    def _paths(self) -> list[str]:
+        """The files, from the newest; one more of each number than there was a moment ago."""
         try:
-            return not os.path.samestat(os.stat(self._path), os.fstat(self._last.fileno()))
+            numbers = sorted(int(name[4:]) for name in os.listdir(self._folder) if name.startswith("log."))
         except FileNotFoundError:  # the container was removed
-            return False
+            return []
+        return [self._path, *(f"{self._path}.{number}" for number in [*numbers, len(numbers) + 1])]
 
 
 def _parse(line: bytes) -> Line:

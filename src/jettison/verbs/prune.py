@@ -4,6 +4,7 @@ from jettison.events import SILENT, Reporter
 from jettison.image.layers import forget_lost_layers
 from jettison.image.prune import Swept, all_parts, named_parts, sweep, sweep_leftovers
 from jettison.image.store import LocalStore
+from jettison.sandbox.containers import containers
 from jettison.sandbox.errand import as_root
 
 
@@ -21,6 +22,7 @@ def prune(store: LocalStore, reporter: Reporter = SILENT) -> Swept:
 
 
 def _prune(store: LocalStore) -> Swept:
+    containers(store.path)  # what killed runners left is removed
     leftovers = sweep_leftovers(store, as_root)
     swept = sweep(store, all_parts(store).without(named_parts(store)))
     forget_lost_layers(store)

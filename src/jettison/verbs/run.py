@@ -96,10 +96,13 @@ def _detach(kept: Kept, upkeep: Upkeep, announce: "Callable[[str], object]") -> 
     from jettison.sandbox.log import Log
 
     container, options = kept.container, kept.options
-    keeps_stdin, options.interactive = options.interactive and not options.terminal, False
+    options.interactive = options.interactive and not options.terminal  # nobody types
     log = Log(container.folder, upkeep.log_bytes, upkeep.log_files) if upkeep.log_files else None
-    detach(kept, log, keeps_stdin)
-    container.is_kept = True  # it is its runner's from here on
+    try:
+        detach(kept, log, options.interactive)
+    finally:
+        if log:
+            log.close()
     announce(container.id)
     return 0
 
@@ -216,6 +219,7 @@ def _facts(call: Call, record: Record, process: Process) -> "list[tuple[str, str
         ("network", options.network),
         ("capabilities", str(options.capabilities)),
         ("restart", upkeep.restart.policy),
+        ("restart-limit", str(upkeep.restart.limit)),
         ("stop-signal", upkeep.stop_signal or record.stop_signal),
         ("stop-timeout", str(upkeep.stop_timeout_s)),
         *(("layer", layer) for layer in record.layers),
@@ -235,6 +239,8 @@ def _write_cidfile(path: str, container: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError as error:
         raise UsageError(f"`--cidfile {path}`: the file exists", "it may name a container that runs; remove it") from error
+    except OSError as error:
+        raise UsageError(f"cannot write `--cidfile {path}`: {error.strerror}") from error
     os.write(descriptor, container.encode())
     os.close(descriptor)
 
