@@ -56,7 +56,10 @@ def in_background(run: "Callable[[Callable[[], None]], object]") -> None:
 
 def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -> "NoReturn":
     def ready() -> None:
-        os.write(writer, _READY)
+        try:
+            os.write(writer, _READY)
+        except BrokenPipeError:  # who started it was killed; it runs on, and can be found
+            pass
         os.close(writer)
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115  # no longer the caller's
 

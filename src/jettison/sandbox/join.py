@@ -166,10 +166,13 @@ class FurtherTerminal(Terminal):
 
 
 def _introduce(init: Init, group: cgroups.Membership, pid: int) -> bytes:
-    group.attach(pid)
-    for kind in ULIMITS.values():
-        _copy_limit(init.pid, pid, kind)
-    return MANY_USERS if init.has_many_users() else ONE_USER
+    try:
+        group.attach(pid)
+        for kind in ULIMITS.values():
+            _copy_limit(init.pid, pid, kind)
+        return MANY_USERS if init.has_many_users() else ONE_USER
+    except (ProcessLookupError, FileNotFoundError) as error:
+        raise _ended() from error
 
 
 def _copy_limit(source: int, target: int, kind: int) -> None:
