@@ -1,7 +1,7 @@
 """Measure jettison beside its peers, in one run on one machine, and say which targets are met.
 
 make bench                           everything: about twenty minutes, as root, with the peers of bench/README.md
-.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs corpus
+.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs corpus starts throughput
 """
 
 import argparse
@@ -12,9 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import machine, report
-from bench.cases import CASES, Bench, Result
+from bench import cases, machine, report
+from bench.cases import Bench, Result
+from bench.starts import starts
+from bench.throughput import throughput
 
+CASES = {**cases.CASES, "starts": starts, "throughput": throughput}
 RESULTS = Path(__file__).parent / "results"
 
 
