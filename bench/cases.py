@@ -16,7 +16,6 @@ from bench.engines import INSTALLED
 from bench.measure import Measured, Row, side_by_side
 
 TESTS = Path(__file__).parent.parent / "tests"
-USER = 12021  # nobody in particular
 KIB, MIB = 1 << 10, 1 << 20
 SCRATCH = 'FROM scratch\nCOPY hello /hello\nENTRYPOINT ["/hello"]\n'
 
@@ -91,7 +90,7 @@ def run_hello(bench: Bench) -> Result:
                 [[*user_python, "run", *without_network]],
                 user_env,
                 stdout="hello\n",
-                user=USER,
+                user=engines.USER,
             ),
             Row("bwrap --unshare-all", [[*bwrap, "/hello"]], stdout="hello\n"),
             Row("python3 -I -S -c pass", [[sys.executable, "-I", "-S", "-c", "pass"]], bench.env),
@@ -253,25 +252,10 @@ def _context(bench: Bench, hello: Path) -> Path:
 
 
 def for_ordinary_user(bench: Bench, hello: Path) -> tuple[list[str], dict[str, str]]:
-    """The command installed where every user may read it, and the user's environment, with hello packed."""
-    folder = bench.folder / "ordinary"
-    engines.call(["/usr/bin/python3", "-m", "venv", "--without-pip", str(folder)])
-    library = next(folder.glob("lib/python3*/site-packages"))
-    for package in ("jettison", "deflate", "zstandard"):
-        shutil.copytree(Path(__import__(package).__file__ or "").parent, library / package)
-    command = folder / "bin" / "jettison"
-    _, _, program = Path(INSTALLED).read_text().partition("\n")
-    command.write_text(f"#!{folder}/bin/python3\n{program}")
-    command.chmod(0o755)
-    engines.call([f"{folder}/bin/python3", "-m", "compileall", "-q", str(library)])
-    home = bench.folder / "home"
-    home.mkdir()
-    engines.call(["chmod", "-R", "a+rX", str(folder)])
-    os.chown(home, USER, USER)
-    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "JETTISON_HOME": str(home / "store")}
-    drop = ["--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
-    engines.call([engines.tool("setpriv"), *drop, str(command)], "pack", str(hello), "-t", "hello", env=env)
-    return [str(command)], env
+    """The command installed for an ordinary user, and the user's environment, with hello packed."""
+    command, env = engines.ordinary(bench.folder)
+    engines.call([*engines.as_user(), command], "pack", str(hello), "-t", "hello", env=env)
+    return [command], env
 
 
 def _change_one(tree: Path) -> None:

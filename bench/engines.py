@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+USER = 12021  # nobody in particular
 INSTALLED = os.environ.get("JETTISON_COMMAND", str(Path(sys.executable).parent / "jettison"))
 
 
@@ -64,6 +65,31 @@ def runc_bundle(folder: Path, program: Path) -> Path:
     config["process"] |= {"terminal": False, "args": [f"/{program.name}"]}
     (bundle / "config.json").write_text(json.dumps(config))
     return bundle
+
+
+def ordinary(folder: Path) -> tuple[str, dict[str, str]]:
+    """Our command installed where every user may read it, and an ordinary user's environment."""
+    installed = folder / "ordinary"
+    call(["/usr/bin/python3", "-m", "venv", "--without-pip", str(installed)])
+    library = next(installed.glob("lib/python3*/site-packages"))
+    for package in ("jettison", "deflate", "zstandard"):
+        shutil.copytree(Path(__import__(package).__file__ or "").parent, library / package)
+    command = installed / "bin" / "jettison"
+    _, _, program = Path(INSTALLED).read_text().partition("\n")
+    command.write_text(f"#!{installed}/bin/python3\n{program}")
+    command.chmod(0o755)
+    call([f"{installed}/bin/python3", "-m", "compileall", "-q", str(library)])
+    home = folder / "home"
+    home.mkdir()
+    call(["chmod", "-R", "a+rX", str(installed)])
+    os.chown(home, USER, USER)
+    env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "JETTISON_HOME": str(home / "store")}
+    return str(command), env
+
+
+def as_user() -> list[str]:
+    """What starts a command as the ordinary user."""
+    return [tool("setpriv"), "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
 
 
 def call(command: Sequence[str], *arguments: str, env: dict[str, str] | None = None) -> str:

@@ -1,7 +1,7 @@
 """Measure jettison beside its peers, in one run on one machine, and say which targets are met.
 
 make bench                           everything: about twenty minutes, as root, with the peers of bench/README.md
-.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs corpus unpack
+.venv/bin/python -m bench.run run    one case or more: run pack git tree sizes programs corpus unpack starts throughput
 """
 
 import argparse
@@ -14,9 +14,11 @@ from pathlib import Path
 
 from bench import cases, machine, report
 from bench.cases import Bench, Result
+from bench.starts import starts
+from bench.throughput import throughput
 from bench.unpack import unpack
 
-CASES = {**cases.CASES, "unpack": unpack}
+CASES = {**cases.CASES, "unpack": unpack, "starts": starts, "throughput": throughput}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -80,7 +80,8 @@ def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -
         nonlocal is_ready
         is_ready = True
         sys.stderr = open(2, "w", 1, closefd=False)  # noqa: SIM115
-        os.write(writer, _READY)
+        with suppress(BrokenPipeError):  # who started it was killed; it runs on, and can be found
+            os.write(writer, _READY)
         os.close(writer)
 
     def tell(status: int, message: str, hint: str = "") -> None:

@@ -266,6 +266,12 @@ def _is_ours(folder: str) -> bool:
     return os.path.basename(folder).startswith(PREFIX)
 
 
+def sweep_groups() -> None:
+    """Sweep wherever a run that starts now would have a group."""
+    for folder in {site.folder for site in sites(own_layout()).values() if site.folder}:
+        sweep(folder)
+
+
 def sweep(base: str) -> None:
     """Remove the groups whose makers were killed: nobody holds their lock. Those with processes stay for the next time."""
     for name in os.listdir(base):

@@ -6,6 +6,7 @@ import select
 import time
 
 from jettison.errors import HostError, NotFound, UsageError
+from jettison.sandbox.cgroups import sweep_groups
 from jettison.sandbox.signals import KILL, TERM, signal_number
 from jettison.sandbox.state import Ended, Running, is_alive, read_config, read_runner, read_told, remove, start_of, sweep
 
@@ -83,12 +84,13 @@ class Found:
 
 
 def containers(store: str) -> "list[Found]":
-    """All of them, the youngest first. What killed runners left is removed."""
+    """All of them, the youngest first. What killed runners left is removed, control groups too."""
     found = [Found(store, container) for container in _ids(store)]
     there = [each for each in found if each.config and (each.is_alive or each.is_kept)]
     for each in found:
         if each not in there:
             sweep(store, each.id)
+    sweep_groups()
     return sorted(there, key=lambda each: int(each.text("created")), reverse=True)
 
 

@@ -203,10 +203,13 @@ def _introduce(init: Init, group: cgroups.Membership, pid: int) -> bytes:
         group.attach(pid)
     except OSError as error:
         raise _no_group(error) from error
-    for kind in ULIMITS.values():
-        _copy_limit(init.pid, pid, kind)
-    _copy_score(init.pid, pid)
-    return MANY_USERS if init.has_many_users() else ONE_USER
+    try:
+        for kind in ULIMITS.values():
+            _copy_limit(init.pid, pid, kind)
+        _copy_score(init.pid, pid)
+        return MANY_USERS if init.has_many_users() else ONE_USER
+    except (ProcessLookupError, FileNotFoundError) as error:
+        raise _ended() from error
 
 
 def _copy_limit(source: int, target: int, kind: int) -> None:

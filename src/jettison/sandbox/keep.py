@@ -59,6 +59,7 @@ def keep(kept: Kept) -> int:
             kept.container.rests()
             if time.monotonic() - start_s >= _GOOD_RUN_S:
                 pause_s = _PAUSE_S
+            # Asked again: who wanted the end may have seen the program of before.
             if not _rest(pause_s) or kept.container.is_stopping:
                 break
             restarts, pause_s = restarts + 1, min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -78,18 +79,27 @@ def _run_or_tell(kept: Kept) -> "tuple[int, bool, bool]":
 def _run(kept: Kept) -> "tuple[int, bool, bool]":
     """Once: the status, whether the memory limit gave it, and whether somebody asked us for the end."""
     with Confined(kept.process, kept.options, kept.place) as start:
-        child = start()
-        if kept.options.private:
-            kept.container.publishes(kept.options.private.published, kept.options.private.address)
-        kept.container.runs(child)
-        kept.ready()
-        kept.ready = _nothing
-        checker = _start_checks(kept, child)
-        status = child.follow(kept.options.interactive)
-        if checker:
-            os.kill(checker, _SIGKILL)
-            os.waitpid(checker, 0)
+        child, checker = start(), 0
+        try:
+            if kept.options.private:
+                kept.container.publishes(kept.options.private.published, kept.options.private.address)
+            kept.container.runs(child)
+            kept.ready()
+            kept.ready = _nothing
+            checker = _start_checks(kept, child)
+            status = child.follow(kept.options.interactive)
+        except BaseException:  # as of a full disk: nobody would ever end it
+            _end(child.pid)
+            raise
+        finally:
+            if checker:
+                _end(checker)
         return status, start.tell(status), child.was_told_to_end
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, _SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _nothing() -> None:

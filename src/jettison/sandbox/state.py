@@ -24,7 +24,7 @@ from jettison.sandbox import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.supervise import Child
@@ -33,7 +33,7 @@ _MODE = 0o600
 # The lock's file: the runner's process id, then what it tells.
 _RUNNER_BYTES, _TOLD_BYTES = 10, 200
 _RUNS, _ENDED = b"runs", b"ended"
-
+_ENOTEMPTY = 39  # errno(3)
 
 # In the order in which they are entered: each is the user's.
 SPACES = {
@@ -101,15 +101,15 @@ class Container:
 
     def register(self, name: str, facts: "Sequence[tuple[str, str]]", process: Process, system_calls: "Filter | None") -> None:
         """Be seen, with these facts. Errors: UsageError where the name is taken."""
-        if name:
-            _claim(self.store, name, self.id)
-        self.name = name
         self.is_mine()
         self._is_to_stay = ("keep", "") in facts
         if system_calls:
             _write(f"{self.folder}/filter", system_calls.program)
             facts = [*facts, ("seccomp", system_calls.name), ("seccomp-flags", str(system_calls.flags))]
         self.replace("config", write_fields([("id", self.id), ("name", name), *facts]))
+        if name:  # after the config, by which a sweep finds the name
+            _claim(self.store, name, self.id)
+            self.name = name
         self._memory = os.memfd_create("process")
         _write_all(self._memory, write_fields(_process_fields(process)))
 
@@ -239,15 +239,14 @@ def start_of(pid: int) -> int:
 
 
 def remove(store: str, container: str, name: str) -> None:
-    """Remove a container's state and free its name. For its runner, or who shares the lock with no runner."""
+    """Remove a container's state and free its name. For its runner, or who shares the lock with no runner. The lock goes last:
+    while it is there a sweep knows what to do with the rest."""
     folder = f"{store}/containers/{container}"
     if name:
         _release(store, name, container)
     try:
-        # Who follows the log reads on from the older files to the newer ones: never from one that is gone to an older one.
-        for file in sorted(os.listdir(folder), key=lambda name: (len(name), name), reverse=True):
-            _unlink(f"{folder}/{file}")
-        os.rmdir(folder)
+        while not _remove_files(folder, os.listdir(folder)):  # others may have asked for its end meanwhile
+            continue
     except FileNotFoundError:
         return
 
@@ -266,7 +265,7 @@ def sweep(store: str, container: str) -> bool:
     try:
         lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return _remove_empty(folder)
+        return _remove_lockless(folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         config = read_config(folder)
@@ -280,13 +279,28 @@ def sweep(store: str, container: str) -> bool:
         os.close(lock)
 
 
-def _remove_empty(folder: str) -> bool:
-    """Whose maker has not come to its lock, and never will; one that lives makes another."""
+def _remove_files(folder: str, files: "Collection[str]") -> bool:
+    """Remove a folder of these files, the lock last; False where it has more. Errors: FileNotFoundError."""
+    # Who follows the log reads on from the older files to the newer ones: never from one that is gone to an older one.
+    for file in sorted(files, key=lambda name: (name != "lock", len(name), name), reverse=True):
+        _unlink(f"{folder}/{file}")
     try:
         os.rmdir(folder)
-    except OSError:
+    except OSError as error:
+        if error.errno != _ENOTEMPTY:
+            raise
         return False
     return True
+
+
+def _remove_lockless(folder: str) -> bool:
+    """Whose maker has not come to its lock, and never will; or whose remover has not come to its end. A maker that lives makes
+    another."""
+    try:
+        files = os.listdir(folder)
+        return "lock" not in files and _remove_files(folder, files)
+    except FileNotFoundError:
+        return False
 
 
 # Names

@@ -241,9 +241,11 @@ def begin(
         _await_start(pid, report)
     except (OSError, JettisonError) as error:
         os.close(gate_writer)  # a child that has read nothing ends
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
         if isinstance(error, JettisonError):
             raise
+        if os.WIFSIGNALED(status):  # nothing was wrong, but that there was nobody any more
+            raise NotStarted("the init was killed before it started the program", "", exit_status(status)) from error
         raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
     finally:
         os.close(report)

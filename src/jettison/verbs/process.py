@@ -79,6 +79,9 @@ class Flags(TypedDict, total=False):
     health_start_period: str
     health_retries: int
     no_healthcheck: bool
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    device: Sequence[str]
     security_opt: Sequence[str]
     store: Path
 
