@@ -342,16 +342,16 @@ def test_kill(world: World, detach: Detach) -> None:
 
 def test_wait(world: World, detach: Detach) -> None:
     """The statuses of several, also of one that is removed at its end."""
-    detach("--name", "a", "box", "sh", "-c", "sleep 0.5; exit 3")
-    detach("--name", "b", "--rm", "box", "sh", "-c", "sleep 2; exit 4")
+    detach("--name", "job", "box", "sh", "-c", "sleep 0.5; exit 3")
+    detach("--name", "gone", "--rm", "box", "sh", "-c", "sleep 2; exit 4")
     waiting = subprocess.Popen(
-        [*world.jettison.command, "wait", "b"], env={**os.environ, "JETTISON_HOME": str(world.store)}, stdout=subprocess.PIPE
+        [*world.jettison.command, "wait", "gone"], env={**os.environ, "JETTISON_HOME": str(world.store)}, stdout=subprocess.PIPE
     )
-    assert world.jettison("wait", "a", "b") == "3\n4\n"
+    assert world.jettison("wait", "job", "gone") == "3\n4\n"
 
     assert waiting.communicate(timeout=10)[0] == b"4\n"
-    until(lambda: [each["name"] for each in world.listed()] == ["a"])
-    assert "there is no container `b`" in world.jettison.call("wait", "b").stderr
+    until(lambda: [each["name"] for each in world.listed()] == ["job"])
+    assert "there is no container `gone`" in world.jettison.call("wait", "gone").stderr
 
 
 def test_rm(world: World, detach: Detach) -> None:

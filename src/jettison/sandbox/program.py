@@ -86,11 +86,16 @@ class Execute(Operation):
 
     def execute(self, world: "World") -> None:
         if self.has_init:
+            let_go, held = os.pipe()
             child = os.fork()
             if child:
                 _confine(world.init_filter)
                 bury(child)
+            os.close(held)
             self._lead()
+            # The init has closed all by then. While it could still report a failure, who ends a start would kill the program.
+            os.read(let_go, 1)
+            os.close(let_go)
         if self.has_terminal:
             fcntl.ioctl(0, _TIOCSCTTY, 0)
         if self.listening:
