@@ -44,18 +44,33 @@ COMMAND = Command(
         Flag("entrypoint", "the program, instead of the image's", "PROGRAM"),
         Flag("interactive", "pass stdin on", short="i"),
         Flag("tty", "give it a terminal", short="t"),
-        Flag("network", "`host`, or `none` for a network of its own without a way out", "host|none"),
+        Flag(
+            "attach",
+            "pass on these of its streams alone; with `stdin` alone, in the background",
+            "STREAM",
+            "a",
+            repeats=True,
+        ),
+        Flag("sig-proxy", "pass signals on to it (always)"),
+        Flag("network", "`host`, or `none` for a network of its own without a way out", "host|none", also="net"),
         Flag("hostname", "the name it sees as the machine's", "NAME", short="h"),
+        Flag("domainname", "the domain that it sees as the machine's", "NAME"),
         Flag("add-host", "a line of its /etc/hosts", "NAME:IP", repeats=True),
         Flag("dns", "a name server, instead of the machine's", "IP", repeats=True),
         Flag("dns-search", "a domain to look names up in, instead of the machine's", "DOMAIN", repeats=True),
-        Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True),
+        Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True, also="dns-opt"),
         Flag("read-only", "let it write to volumes and memory alone"),
         Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
         Flag("memory", "end it where it takes more memory: bytes, or `512m`, `1g`", "SIZE", short="m"),
         Flag("memory-swap", "memory and swap together, twice `--memory` by default; -1 for any amount of swap", "SIZE"),
+        Flag("memory-reservation", "what it is cut back to first where the machine's memory is short", "SIZE"),
+        Flag("memory-swappiness", "how gladly its memory is swapped out, 0 to 100; control groups of version 1 alone", "NUMBER"),
         Flag("cpus", "how much processor time it gets, in processors: `0.5`, `2`", "NUMBER"),
+        Flag("cpu-shares", "its share of busy processors, against 1024 of others", "NUMBER", short="c"),
+        Flag("cpu-period", "the span that `--cpu-quota` is counted in, in microseconds", "NUMBER"),
+        Flag("cpu-quota", "the processor time it gets in each period, in microseconds", "NUMBER"),
         Flag("cpuset-cpus", "the processors it may use: `0-2,4`", "LIST"),
+        Flag("cpuset-mems", "the memory nodes it may use: `0,1`", "LIST"),
         Flag("pids-limit", "how many processes and threads it may have, the init among them", "NUMBER"),
         Flag("ulimit", "a limit of setrlimit(2): `nofile=1024:2048`", "NAME=SOFT[:HARD]", repeats=True),
         Flag("oom-score-adj", "how gladly the kernel ends it where memory is short, -1000 to 1000", "NUMBER"),
@@ -85,10 +100,13 @@ COMMAND = Command(
         Flag("no-healthcheck", "check nothing, whatever the image says"),
         Flag("label", "a label, to find the container by", "NAME[=VALUE]", short="l", repeats=True),
         Flag("label-file", "read labels from a file", "FILE", repeats=True),
+        Flag("annotation", "a note for whoever inspects the container", "NAME=VALUE", repeats=True),
         Flag("log-driver", "`k8s-file`, or `none`: keep nothing of what a detached program prints", "DRIVER"),
         Flag("log-opt", "`max-size=SIZE` and `max-file=NUMBER`: what the log may take", "NAME=VALUE", repeats=True),
         Flag("cidfile", "write the container's id to a new file", "FILE"),
         Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
+        Flag("pull", "`missing` or `never`: the image has to be in the store", "POLICY"),
+        Flag("platform", "the platform that the image has to be for", "OS/ARCHITECTURE"),
         Flag("explain", "print the steps of the start instead of taking them"),
     ),
     passes_on=True,
@@ -97,10 +115,13 @@ COMMAND = Command(
 _UPKEEP = (
     "detach", "rm", "restart", "stop-signal", "stop-timeout", "health-cmd", "health-interval", "health-timeout",
     "health-start-period", "health-retries", "no-healthcheck", "label", "label-file", "log-driver", "log-opt", "cidfile",
+    "annotation", "attach",
 )  # fmt: skip
 _LIMITS = (
-    "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
+    "memory", "memory-swap", "memory-reservation", "memory-swappiness", "cpus", "cpu-shares", "cpu-period", "cpu-quota",
+    "cpuset-cpus", "cpuset-mems", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
 )  # fmt: skip
+_RARE = ("attach", "sig-proxy", "domainname", "pull")
 _TMPFS_OPTIONS = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"}
 _ATTRIBUTES = {
     "ro": (syscalls.ATTR_RDONLY, True), "rw": (syscalls.ATTR_RDONLY, False),
@@ -145,6 +166,7 @@ def call_of(values: "Values", rest: "Sequence[str]") -> Call:
         _options(values),
         values.texts("group-add"),
         _upkeep(values),
+        values.text("platform"),
     )
 
 
@@ -190,6 +212,10 @@ def _options(values: "Values") -> Options:
         _limits(values, network),
     )
     _keep_apart(options)
+    if any(values.has(name) for name in _RARE):
+        from jettison.cli.run_rare import apply
+
+        apply(values, options)
     if options.terminal and options.interactive and not values.on("detach") and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options

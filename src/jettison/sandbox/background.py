@@ -20,10 +20,11 @@ _CHUNK_BYTES = 1 << 16
 _READY = b"ready"
 
 
-def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
+def detach(kept: "Kept", log: "Log | None", stdin: int = -1) -> None:
     """Run a container in the background, and come back when its program has started.
 
-    `log` takes what it prints; `keeps_stdin`: its stdin never ends. Errors: NotStarted, with the status that `run` gives.
+    `log` takes what it prints; `stdin`: the descriptor that it reads from, -1 for nothing. Errors: NotStarted, with the
+    status that `run` gives.
     """
 
     def run(ready: "Callable[[], None]") -> None:
@@ -31,7 +32,7 @@ def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
             container.is_mine()
             os.chdir("/")
             syscalls.set_command_line(f"jettison: container {container.id[:12]}")
-            logger = _connect(log, keeps_stdin)
+            logger = _connect(log, stdin)
             kept.ready = ready
             keep(kept)
             _await(logger)
@@ -80,11 +81,11 @@ def leave_streams() -> None:
     os.close(null)
 
 
-def _connect(log: "Log | None", keeps_stdin: bool) -> int:
+def _connect(log: "Log | None", stdin: int) -> int:
     """Leave the caller's streams: the process id of who writes the log, or 0."""
     leave_streams()
-    if keeps_stdin:
-        os.dup2(os.pipe()[0], 0)  # its other end is ours, and stays open
+    if stdin >= 0:
+        os.dup2(stdin, 0)  # the other end of a pipe of ours is open here too, so that it does not end
     if log is None:
         return 0
     pipes = [os.pipe() for _ in range(2)]
@@ -104,8 +105,8 @@ def _be_logger(log: Log, readers: "list[int]") -> "NoReturn":
     import select
 
     try:
-        os.closerange(0, min(readers))
         kept = sorted([*readers, log.descriptor])
+        os.closerange(0, kept[0])
         for low, high in zip(kept, [*kept[1:], 1 << 20], strict=True):
             os.closerange(low + 1, high)
         streams = dict(zip(readers, (b"stdout", b"stderr"), strict=True))

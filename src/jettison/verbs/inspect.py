@@ -62,7 +62,8 @@ def _container(found: Found) -> dict[str, Any]:
         "HostConfig": {
             "NetworkMode": found.text("network"),
             "AutoRemove": not found.is_kept,
-            "RestartPolicy": {"Name": found.text("restart")},
+            "RestartPolicy": {"Name": found.text("restart"), "MaximumRetryCount": int(found.text("restart-limit"))},
+            "Annotations": dict(text.partition("=")[::2] for text in found.config.get("annotation", ())),
             "ReadonlyRootfs": "read-only" in found.config,
         },
         "Mounts": [_mount(text) for text in found.config.get("mount", ())],

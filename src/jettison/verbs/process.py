@@ -48,6 +48,7 @@ class Flags(TypedDict, total=False):
     entrypoint: str
     network: str
     hostname: str
+    domainname: str
     add_host: Mapping[str, str]
     dns: Sequence[str]
     dns_search: Sequence[str]
@@ -56,8 +57,14 @@ class Flags(TypedDict, total=False):
     init: bool
     memory: str | int
     memory_swap: str | int
+    memory_reservation: str | int
+    memory_swappiness: int
     cpus: str | float
+    cpu_shares: int
+    cpu_period: int
+    cpu_quota: int
     cpuset_cpus: str
+    cpuset_mems: str
     pids_limit: int
     ulimit: Mapping[str, str | int]
     oom_score_adj: int
@@ -67,6 +74,7 @@ class Flags(TypedDict, total=False):
     name: str
     label: Mapping[str, str]
     label_file: Sequence[Path]
+    annotation: Mapping[str, str]
     cidfile: Path
     restart: str
     stop_signal: str | int
@@ -78,6 +86,7 @@ class Flags(TypedDict, total=False):
     health_retries: int
     no_healthcheck: bool
     security_opt: Sequence[str]
+    platform: str
     store: Path
 
 
