@@ -88,7 +88,9 @@ def sysctl(text: str, has_own_network: bool) -> "tuple[str, str]":
     if not equals or not value or not all(part and part.replace("_", "").replace("-", "").isalnum() for part in parts):
         raise UsageError(f"`--sysctl {text}` is no setting: expected NAME=VALUE", "`--sysctl net.core.somaxconn=1024`")
     if parts[0] == "net" and not has_own_network:
-        raise UsageError(f"`--sysctl {name}` would change this machine's network", "it wants `--network none` as well")
+        raise UsageError(
+            f"`--sysctl {name}` would change this machine's network", "it wants `--network private` or `none` as well"
+        )
     if name not in _SYSCTLS and parts[0] != "net" and parts[:2] != ["fs", "mqueue"]:
         hint = f"a world has {', '.join(sorted(_SYSCTLS))}, fs.mqueue.* and net.* of its own"
         raise UsageError(f"`--sysctl {name}` is the whole machine's", hint)

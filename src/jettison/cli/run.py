@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.network import Network
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.upkeep import Upkeep
     from jettison.sandbox.volumes import Volume
@@ -44,15 +45,17 @@ COMMAND = Command(
         Flag("entrypoint", "the program, instead of the image's", "PROGRAM"),
         Flag("interactive", "pass stdin on", short="i"),
         Flag("tty", "give it a terminal", short="t"),
-        Flag(
-            "attach",
-            "pass on these of its streams alone; with `stdin` alone, in the background",
-            "STREAM",
-            "a",
-            repeats=True,
-        ),
+        Flag("attach", "pass on these streams of its alone; with `stdin` alone, in the background", "STREAM", "a", True),
         Flag("sig-proxy", "pass signals on to it (always)"),
-        Flag("network", "`host`, or `none` for a network of its own without a way out", "host|none", also="net"),
+        Flag("network", "`host`, `private` for one of its own with a way out, `none` without", "host|none|private", also="net"),
+        Flag(
+            "publish",
+            "a port of this machine that leads to one of its, on 127.0.0.1 unless told",
+            "[[IP:]PORT:]PORT[/udp]",
+            "p",
+            True,
+        ),
+        Flag("expose", "a port that it serves, for readers: nothing is opened", "PORT[/PROTOCOL]", repeats=True),
         Flag("hostname", "the name it sees as the machine's", "NAME", short="h"),
         Flag("domainname", "the domain that it sees as the machine's", "NAME"),
         Flag("add-host", "a line of its /etc/hosts", "NAME:IP", repeats=True),
@@ -193,9 +196,7 @@ def _reporter(values: "Values") -> "Reporter":
 def _options(values: "Values") -> Options:
     given = _mounts(values)
     mounts = [mount for mount in given if not isinstance(mount, str)]
-    network = values.text("network", "host")
-    if network not in ("host", "none"):
-        raise UsageError(f"there is no network `{network}`", "`--network host` or `--network none`")
+    network, private = _network(values)
     options = Options(
         network,
         values.text("hostname"),
@@ -210,6 +211,7 @@ def _options(values: "Values") -> Options:
         _named_volumes(mounts),
         _system_calls(values.texts("security-opt")),
         _limits(values, network),
+        private,
     )
     _keep_apart(options)
     if any(values.has(name) for name in _RARE):
@@ -229,12 +231,26 @@ def _system_calls(texts: "Sequence[str]") -> "Filter | None":
     return system_calls(texts)
 
 
+def _network(values: "Values") -> "tuple[str, Network | None]":
+    """Its name, and the network itself where it has parts outside of the world. `bridge` is docker's word."""
+    name = values.text("network")
+    if name not in ("", "host", "none", "private", "bridge"):
+        raise UsageError(f"there is no network `{name}`", "`--network host`, `--network none` or `--network private`")
+    name = "private" if name == "bridge" else name
+    if name != "private" and not values.has("publish") and not values.has("expose"):
+        return name or "host", None
+    from jettison.cli.run_network import private
+
+    network = private(name, values.texts("publish"), values.texts("expose"), values.on("quiet"))
+    return ("private" if network else name or "host"), network
+
+
 def _limits(values: "Values", network: str) -> "Limits | None":
     if not any(values.has(name) for name in _LIMITS):
         return None
     from jettison.cli.limit_flags import limits
 
-    return limits(values, has_own_network=network == "none")
+    return limits(values, has_own_network=network != "host")
 
 
 # Environment

@@ -32,7 +32,7 @@ def _host(text: str) -> "tuple[str, str]":
         raise UsageError(f"`--add-host {text}` names no host", "expected NAME:IP, as in `--add-host db:192.0.2.7`")
     if address == "host-gateway":
         raise UsageError(
-            f"`--add-host {text}`: there is no gateway to the host, a world has the host's network or none",
+            f"`--add-host {text}`: there is no gateway to the host's own services",
             f"with the host's network it is this machine itself: `--add-host {name}:127.0.0.1`",
         )
     if address.startswith("[") and address.endswith("]"):

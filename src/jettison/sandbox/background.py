@@ -5,6 +5,7 @@ import sys
 
 from jettison.errors import JettisonError
 from jettison.sandbox import syscalls
+from jettison.sandbox.enter import FAILED
 from jettison.sandbox.keep import keep
 from jettison.sandbox.log import Log
 from jettison.sandbox.supervise import NotStarted
@@ -52,7 +53,7 @@ def in_background(run: "Callable[[Callable[[], None]], object]") -> None:
         said = stream.read()
     if said != _READY:
         status, message, hint = (os.fsdecode(said).split("\0") + ["", ""])[:3]
-        raise NotStarted(message or "the background process was killed", hint, int(status or "125"))
+        raise NotStarted(message or "the background process was killed", hint, int(status or FAILED))
 
 
 def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -> "NoReturn":
@@ -65,9 +66,10 @@ def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -
         os.setsid()
         run(ready)
     except JettisonError as error:
-        os.write(writer, os.fsencode(f"{error.exit_status or 125}\0{error.message}\0{error.hint}"))
+        status = error.exit_status if isinstance(error, NotStarted) else FAILED
+        os.write(writer, os.fsencode(f"{status}\0{error.message}\0{error.hint}"))
     except BaseException as error:  # nothing may unwind into the caller's code: this is a copy of its process
-        os.write(writer, os.fsencode(f"125\0{type(error).__name__}: {error}"))
+        os.write(writer, os.fsencode(f"{FAILED}\0{type(error).__name__}: {error}"))
     finally:
         os._exit(0)
 

@@ -98,7 +98,13 @@ class Hostname(Operation):
 
 
 class Loopback(Operation):
-    """The own network has its loopback interface up, and every user may open every port."""
+    """The own network has its loopback interface up, and every user may open every port, and ask who is there.
+
+    `gid`: a group that the world has, and in one of one user the only one.
+    """
+
+    def __init__(self, gid: int) -> None:
+        self.gid = gid
 
     def describe(self) -> str:
         return "start the own network's loopback"
@@ -109,6 +115,8 @@ class Loopback(Operation):
         fcntl.ioctl(socket, _SIOCSIFFLAGS, request)
         os.close(socket)
         write_setting(world, "sys/net/ipv4/ip_unprivileged_port_start", b"0")
+        everybody = b"0 2147483647" if world.has_many_users else f"{self.gid} {self.gid}".encode()
+        write_setting(world, "sys/net/ipv4/ping_group_range", everybody)
 
 
 class NoUserNamespaces(Operation):

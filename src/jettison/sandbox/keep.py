@@ -68,6 +68,8 @@ def _run(kept: Kept) -> "tuple[int, bool, bool]":
     """Once: the status, whether the memory limit gave it, and whether somebody asked us for the end."""
     with Confined(kept.process, kept.options, kept.place) as start:
         child = start()
+        if kept.options.private:
+            kept.container.publishes(kept.options.private.published, kept.options.private.address)
         kept.container.runs(child)
         checker = _start_checks(kept, child)
         kept.ready()

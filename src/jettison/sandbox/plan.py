@@ -36,13 +36,14 @@ from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
+    from jettison.sandbox.network import Network
     from jettison.sandbox.seccomp import Filter
     from jettison.sandbox.volumes import Volume
 
@@ -85,9 +86,11 @@ class Options:
         volumes: "Sequence[Volume]" = (),
         system_calls: "Filter | None" = None,
         limits: "Limits | None" = None,
+        private: "Network | None" = None,
         listening: int = 0,
     ) -> None:
         self.network = network
+        self.private = private  # where `network` is "private"
         self.hostname = hostname
         self.read_only = read_only
         self.interactive = interactive
@@ -111,22 +114,23 @@ class Options:
 
     @property
     def has_own_network(self) -> bool:
-        return self.network == "none"
+        return self.network != "host"
 
 
 class Place:
-    """What a plan needs to know of this machine: the unpacked layers, lowest first; an empty folder; files of /etc."""
+    """What a plan needs to know of this machine: the unpacked layers, lowest first; an empty folder; the files of
+    /etc, as they are at the start."""
 
     def __init__(
         self,
         layers: "Sequence[str]",
         workspace: str,
-        files: "Sequence[tuple[str, bytes]]" = (),
+        files: "Callable[[], Sequence[tuple[str, bytes]]]" = tuple,
         terminal_size: "tuple[int, int] | None" = None,
     ) -> None:
         self.layers = tuple(layers)
         self.workspace = workspace
-        self.files = tuple(files)
+        self.files = files
         self.terminal_size = terminal_size
 
 
@@ -153,12 +157,13 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Workspace(place.workspace),
         OverlayRoot(place.layers),
         *_filled(options),
-        *(File(path, content) for path, content in place.files),
+        *(File(path, content) for path, content in place.files()),
         Folder(process.cwd),
         *_volumes(options),
         # The kernel's filesystems. The settings are written before they become read-only.
         Proc(),
-        *([Loopback()] if options.has_own_network else []),
+        *([Loopback(user.gid)] if options.has_own_network else []),
+        *(options.private.steps() if options.private else []),
         NoUserNamespaces(),
         *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),

@@ -4,6 +4,7 @@
         lock           held by the runner; where it is free, the container has ended. It tells the runner's process id, and
                        while the program runs those of now, at the end how it ended
         config         what does not change, as fields of a record
+        network        its address in a private network, and a published port a line
         stopping       there where somebody asked for the end: no restart
         filter         the system calls that a profile allows the program
         health         how the last health checks went
@@ -118,6 +119,11 @@ class Container:
         self._spaces = child.spaces
         start = start_of(child.pid)
         self._tell(_RUNS, child.pid, start, time.time_ns(), self._restarts, os.getpid(), self._memory, *child.spaces)
+
+    def publishes(self, ports: "Sequence[tuple[str, int, int, str]]", address: str) -> None:
+        """Which ports lead to which, and its own address."""
+        lines = [address, *(f"{ip} {port} {inside} {protocol}" for ip, port, inside, protocol in ports)]
+        self.replace("network", "\n".join(lines).encode())
 
     def rests(self) -> None:
         """The program has ended, and is to be started again."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jettison.oci.process import Process
     from jettison.sandbox.enter import Operation
     from jettison.sandbox.limits import Confinement
+    from jettison.sandbox.network import Network
 else:
     import _signal  # `signal` itself imports enum: 3 ms
 
@@ -67,27 +68,38 @@ def attempt(operations: "Sequence[Operation]", flags: int) -> None:
 
 
 class Confined:
-    """What holds a world from outside, from before its start to after its end; called, it starts the world."""
+    """What surrounds a world, from before its start to after its end; called, it starts the world."""
 
     def __init__(self, process: "Process", options: Options, place: Place) -> None:
-        self._operations = plan(process, options, place)
-        self._user = process.user
+        self._process = process
         self._options = options
+        self._place = place
         self._confinement = _confinement(options)
+        self._entered: list[Confinement | _Unconfined | Network] = []
+        self._operations: list[Operation] = []
+        self._spaces: list[int] = []
 
     def __enter__(self) -> "Confined":
-        self._confinement.__enter__()
+        """Errors: HostError where this machine refuses a limit or a network."""
+        try:
+            for part in (self._confinement, *([self._options.private] if self._options.private else [])):
+                part.__enter__()
+                self._entered.append(part)
+            self._operations = [*self._confinement.steps(), *plan(self._process, self._options, self._place)]
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._confinement.__exit__(*error)
+    def __exit__(self, *_: object) -> None:
+        while self._entered:
+            self._entered.pop().__exit__()
 
     def __call__(self) -> "Child":
         """Start the world. Errors: HostError, NotStarted."""
-        operations = [*self._confinement.steps(), *self._operations]
         options = self._options
         sockets = range(FIRST_SOCKET, FIRST_SOCKET + options.listening)
-        child = begin(operations, namespaces(options), self._introduce, options.terminal, sockets)
+        child = begin(self._operations, namespaces(options), self._introduce, options.terminal, sockets)
         child.spaces = self._spaces
         return child
 
@@ -96,10 +108,12 @@ class Confined:
         return self._confinement.tell(status)
 
     def _introduce(self, pid: int) -> bytes:
-        self._confinement.hold(pid)
+        users = write_maps(pid, self._process.user)
+        for part in self._entered:
+            part.hold(pid)
         # Now, as later nobody may look into it.
         self._spaces = [os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in SPACES]
-        return write_maps(pid, self._user)
+        return users
 
 
 class _Unconfined:

@@ -208,7 +208,7 @@ def unshare(flags: int) -> None:
 
 
 def set_namespace(descriptor: int, kind: int) -> None:
-    """setns(2): enter the namespace of this kind that a descriptor is of."""
+    """setns(2): enter the namespace that a descriptor is of, if it is of this kind; 0 is any."""
     _call("setns", descriptor, kind)
 
 

@@ -6,6 +6,7 @@ import os
 import pwd
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from jettison.errors import JettisonError
 from jettison.oci.process import Process, User
-from jettison.sandbox import cgroups, syscalls
+from jettison.sandbox import bridge, cgroups, netlink, nftables, syscalls, usermode
 from jettison.sandbox.departure import Identity
 from jettison.sandbox.enter import World
 from jettison.sandbox.operations import Operation, OverlayRoot, Proc, Workspace
@@ -51,6 +52,7 @@ def doctor(store: str) -> list[Finding]:
             attributes(folder),
             whole_start(folder, "host"),
             whole_start(folder, "none"),
+            private_network(),
             memory_files(),
             users(),
             control_groups(),
@@ -127,6 +129,24 @@ def whole_start(folder: str, network: str) -> Finding:
     except JettisonError as error:
         return Finding(name, "missing" if network == "host" else "limited", error.message, error.hint)
     return Finding(name, "missing", "a program that is not there was started", "please report it")
+
+
+def private_network() -> Finding:
+    """What root's bridge and an ordinary user's program need. No machine's network is changed to find out."""
+    name = "network private"
+    try:
+        if os.geteuid() != 0:
+            tool = usermode.find()
+            usermode.require(tool)
+            return Finding(name, "ok", f"programs can be started with `--network private`, through `{os.path.basename(tool)}`")
+        nftables.require()
+        attempt([Identity(), _Bridge(), _End()], syscalls.CLONE_NEWNET)
+    except JettisonError as error:
+        return Finding(name, "limited", error.message, error.hint)
+    if _drops_forwarded(nftables.require()):
+        mend = f"`for way in -i -o; do iptables -I DOCKER-USER $way {bridge.BRIDGE} -j ACCEPT; done` where it is docker's"
+        return Finding(name, "limited", "worlds have no way out: a rule of this machine's drops what is forwarded", mend)
+    return Finding(name, "ok", f"programs can be started with `--network private`, on the bridge `{bridge.BRIDGE}`")
 
 
 def memory_files() -> Finding:
@@ -229,6 +249,18 @@ class _End(Operation):
         os._exit(0)
 
 
+class _Bridge(Operation):
+    """Make a bridge in the own network."""
+
+    hint = "the kernel needs CONFIG_BRIDGE and CONFIG_VETH"
+
+    def describe(self) -> str:
+        return "make a bridge"
+
+    def execute(self, world: World) -> None:
+        netlink.send([netlink.new_bridge(bridge.BRIDGE)])
+
+
 class _Attribute(Operation):
     """Give a folder of the workspace an attribute."""
 
@@ -247,6 +279,13 @@ def _try(name: str, meaning: str, steps: list[Operation], namespaces: int) -> Fi
     except JettisonError as error:
         return Finding(name, "missing", error.message, error.hint)
     return Finding(name, "ok", meaning)
+
+
+def _drops_forwarded(nft: str) -> bool:
+    """Whether somebody's chain drops what is forwarded, and no rule knows of our bridge."""
+    ruleset = subprocess.run([nft, "list", "ruleset"], capture_output=True, text=True, check=False).stdout
+    is_strict = any("hook forward" in line and "policy drop" in line for line in ruleset.splitlines())
+    return is_strict and f'"{bridge.BRIDGE}"' not in ruleset
 
 
 def _user_name() -> str:

@@ -46,7 +46,9 @@ class Flags(TypedDict, total=False):
     user: str | int
     group_add: Sequence[str | int]
     entrypoint: str
-    network: str
+    network: Literal["host", "none", "private", "bridge"]
+    publish: Sequence[str | int]
+    expose: Sequence[str | int]
     hostname: str
     domainname: str
     add_host: Mapping[str, str]

@@ -124,7 +124,8 @@ def explain(call: Call, store: str = "") -> "list[str]":
     store = store_path(store)
     record, lock = _hold(store, call.image)
     os.close(lock)
-    return [operation.describe() for operation in plan(*_prepare(store, record, call))]
+    outside = call.options.private.describe() if call.options.private else []
+    return [*outside, *(operation.describe() for operation in plan(*_prepare(store, record, call)))]
 
 
 def store_path(given: str = "") -> str:
@@ -285,7 +286,8 @@ def _prepare(store: str, record: Record, call: Call) -> "tuple[Process, Options,
         user,
     )
     options.anonymous_volumes = (*options.anonymous_volumes, *record.volumes)
-    return process, options, Place(_folders(store, record), f"{store}/tmp", _files(options, hostname), _terminal_size(options))
+    files = lambda: _files(options, hostname)  # noqa: E731
+    return process, options, Place(_folders(store, record), f"{store}/tmp", files, _terminal_size(options))
 
 
 def user_of(store: str, layers: "Sequence[str]", text: str) -> User:
@@ -309,8 +311,12 @@ def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     """What a program looks up about names: the machine's own files with its network, almost nothing without."""
     hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
     if options.has_own_network:
-        full_name = f"{hostname}.{options.domainname} " if options.domainname else ""
-        hosts = _LOCALHOST + f"127.0.0.1\t{full_name}{hostname}\n".encode()
+        full_name = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
+        hosts = _LOCALHOST + f"127.0.0.1\t{full_name}\n".encode()
+        if options.private:
+            hosts = options.private.hosts_file(_LOCALHOST, full_name)
+    if options.private:
+        resolv = options.private.resolver_file(bool(options.names and options.names.servers))
     if options.names:
         hosts, resolv = options.names.hosts_file(hosts or _LOCALHOST), options.names.resolver_file(resolv)
     return [("/etc/hosts", hosts or _LOCALHOST), ("/etc/hostname", f"{hostname}\n".encode()), ("/etc/resolv.conf", resolv)]

@@ -9,7 +9,7 @@ from jettison.sandbox.plan import Options, Place, namespaces, plan
 from jettison.sandbox.syscalls import CLONE_NEWNET
 
 PROCESS = Process(["/app", "x"], ["PATH=/bin"], "/srv", User(101, 102, [102, 7]))
-PLACE = Place(["/store/layers/a", "/store/layers/b"], "/store/tmp", [("/etc/hosts", b"")])
+PLACE = Place(["/store/layers/a", "/store/layers/b"], "/store/tmp", lambda: [("/etc/hosts", b"")])
 
 
 def names(options: Options) -> list[str]:
