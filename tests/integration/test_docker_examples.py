@@ -50,12 +50,14 @@ class Tool:
         path = f"{self._bin}:{os.environ['PATH']}"
         env = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8", "TERM": "xterm"}
         command = ["sh", "-c", HELPERS + script]
-        if typed is None:
-            done = subprocess.run(command, cwd=folder, env=env, input="", capture_output=True, text=True, timeout=100)
-        else:
-            done = _at_terminal(command, folder, env, typed)
-        clean = "docker ps -aq | xargs -r docker rm -f"
-        subprocess.run(["sh", "-c", clean], env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        try:
+            if typed is None:
+                done = subprocess.run(command, cwd=folder, env=env, input="", capture_output=True, text=True, timeout=60)
+            else:
+                done = _at_terminal(command, folder, env, typed)
+        finally:
+            clean = ["sh", "-c", "docker ps -aq | xargs -r docker rm -f"]
+            subprocess.run(clean, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         stdout = done.stdout.replace(str(folder), "FOLDER")
         for pattern, word in PATTERNS.items():
             stdout = re.sub(pattern, word, stdout)

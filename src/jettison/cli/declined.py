@@ -55,6 +55,10 @@ _RUN = {
         "a world with all privileges is none",
         "name what it needs: `--cap-add`, `--device`, `-v`, `--security-opt seccomp=unconfined`",
     ),
+    "publish-all": (
+        "which ports an image serves is often not what it says",
+        "`--publish PORT` for each; `jettison port` tells where",
+    ),
     "runtime": ("jettison is the runtime", "`jettison save --format bundle` makes what runc and others start"),
     "storage-opt": ("what a program writes goes to memory", "`--memory` bounds it"),
     "use-api-socket": ("there is no daemon whose socket it could be", "leave it out"),
@@ -73,7 +77,7 @@ DECLINED = {
     "ps": {"size": ("what a program has written is in memory that only its world sees", "`jettison exec NAME du -xs /`")},
     "rm": {"link": ("there are no links between containers", "leave it out")},
 }
-_SHORT = {("ps", "-s"): "size", ("rm", "-l"): "link"}
+_SHORT = {("run", "-P"): "publish-all", ("ps", "-s"): "size", ("rm", "-l"): "link"}
 
 
 def declined(command: str, flag: str) -> "tuple[str, str]":

@@ -60,7 +60,7 @@ def _formatted(text: str, listed: list[dict[str, str]]) -> str:
     return table([line.split("\t") for line in lines]) if is_table else "".join(f"{line}\n" for line in lines)
 
 
-_TITLES = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"]
+_TITLES = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
 
 
 def _row(listed: Listed, whole: bool) -> list[str]:
@@ -68,7 +68,15 @@ def _row(listed: Listed, whole: bool) -> list[str]:
     if not whole and len(command) > _COMMAND_LENGTH:
         command = command[: _COMMAND_LENGTH - 1] + "…"
     created = ago(_stamp(listed.created_ns))
-    return [listed.id if whole else listed.id[:12], listed.image, f'"{command}"', created, _status(listed), listed.name]
+    return [
+        listed.id if whole else listed.id[:12],
+        listed.image,
+        f'"{command}"',
+        created,
+        _status(listed),
+        ", ".join(listed.ports),
+        listed.name,
+    ]
 
 
 # docker's names of what a template may show, and their titles.
@@ -80,15 +88,17 @@ _COLUMNS = {
     "CreatedAt": "CREATED AT",
     "Status": "STATUS",
     "State": "STATE",
+    "Ports": "PORTS",
     "Names": "NAMES",
     "Labels": "LABELS",
 }
 
 
 def _as_docker(listed: Listed, whole: bool) -> dict[str, str]:
-    identity, image, command, created, status, name = _row(listed, whole)
+    identity, image, command, created, status, ports, name = _row(listed, whole)
     created_at = datetime.fromtimestamp(listed.created_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S %z UTC")
-    values = [identity, image, command, created, created_at, status, listed.status, name, ",".join(sorted(listed.labels))]
+    labels = ",".join(sorted(listed.labels))
+    values = [identity, image, command, created, created_at, status, listed.status, ports, name, labels]
     return dict(zip(_COLUMNS, values, strict=True))
 
 
@@ -114,6 +124,7 @@ def _as_json(listed: Listed) -> dict[str, object]:
         "since": _stamp(listed.since_ns),
         "exitStatus": listed.exit_status,
         "health": listed.health or None,
+        "ports": list(listed.ports),
     }
 
 

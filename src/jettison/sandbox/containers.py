@@ -58,6 +58,10 @@ class Found:
         """docker's word: running, restarting, exited."""
         return "exited" if not self.is_alive else "running" if self.running else "restarting" if self._has_run() else "created"
 
+    def ports(self) -> "list[list[str]]":
+        """Of each published port: the machine's address and port, the container's port, the protocol. None where it has ended."""
+        return [line.split() for line in _read(f"{self.folder}/ports").decode().splitlines()] if self.running else []
+
     def health(self) -> "dict[str, Any]":
         """docker's State.Health; nothing where nobody checks."""
         import json
@@ -220,7 +224,9 @@ def _wait_for_runner(folder: str, timeout_s: float) -> bool:
 
 def _end(told: "Running | Ended | None", folder: str) -> Ended:
     """A runner that was killed tells of no end."""
-    return told if isinstance(told, Ended) else Ended(KILLED, _changed_ns(folder), 0, told.restarts if told else 0)
+    if isinstance(told, Ended):
+        return told
+    return Ended(KILLED, _changed_ns(folder), 0, *((told.restarts, told.since_ns) if told else (0, 0)))
 
 
 def _locks(descriptor: int) -> bool:

@@ -8,6 +8,7 @@
         stopping       there where somebody asked for the end: no restart
         filter         the system calls that a profile allows the program
         health         how the last health checks went
+        ports          the ports of this machine that lead to it, a line each
         log, log.1     what a detached program printed
     names/<name>       a link to the id
 
@@ -63,15 +64,17 @@ class Running:
 
 
 class Ended:
-    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again."""
+    """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again, and
+    when last; 0 where it never was."""
 
-    __slots__ = ("at_ns", "by_memory", "restarts", "status")
+    __slots__ = ("at_ns", "by_memory", "restarts", "since_ns", "status")
 
-    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int) -> None:
+    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int, since_ns: int = 0) -> None:
         self.status = status
         self.at_ns = at_ns
         self.by_memory = bool(by_memory)
         self.restarts = restarts
+        self.since_ns = since_ns
 
 
 class Container:
@@ -82,6 +85,7 @@ class Container:
         self.id = self.name = self.folder = ""
         self._memory = -1
         self._restarts = -1
+        self._since_ns = 0
         self._spaces: Sequence[int] = ()
         self.is_kept = self._is_to_stay = False
         self._make()
@@ -117,8 +121,9 @@ class Container:
         self.is_kept = self._is_to_stay
         self._restarts += 1
         self._spaces = child.spaces
+        self._since_ns = time.time_ns()
         start = start_of(child.pid)
-        self._tell(_RUNS, child.pid, start, time.time_ns(), self._restarts, os.getpid(), self._memory, *child.spaces)
+        self._tell(_RUNS, child.pid, start, self._since_ns, self._restarts, os.getpid(), self._memory, *child.spaces)
 
     def publishes(self, ports: "Sequence[tuple[str, int, int, str]]", address: str) -> None:
         """Which ports lead to which, and its own address."""
@@ -133,7 +138,7 @@ class Container:
 
     def ends(self, status: int, by_memory: bool) -> None:
         """How it ended: who waits has the lock open, also where all is removed."""
-        self._tell(_ENDED, status, time.time_ns(), int(by_memory), max(self._restarts, 0))
+        self._tell(_ENDED, status, time.time_ns(), int(by_memory), max(self._restarts, 0), self._since_ns)
 
     def _tell(self, what: bytes, *numbers: int) -> None:
         text = b" ".join([what, *(b"%d" % number for number in numbers)])
