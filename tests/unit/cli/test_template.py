@@ -11,6 +11,11 @@ STATE = {
     "Args": ["-c", "exit 3"],
     "Labels": {"b": "", "a": "1"},
 }
+    "Name": "/web",
+    "State": {"Running": True, "Pid": 7, "Health": None},
+    "Args": ["-c", "exit 3"],
+    "Labels": {"b": "", "a": "1"},
+}
 
 
 @pytest.mark.parametrize(
