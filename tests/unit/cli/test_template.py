@@ -11,11 +11,6 @@ STATE = {
     "Args": ["-c", "exit 3"],
     "Labels": {"b": "", "a": "1"},
 }
-    "Name": "/web",
-    "State": {"Running": True, "Pid": 7, "Health": None},
-    "Args": ["-c", "exit 3"],
-    "Labels": {"b": "", "a": "1"},
-}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +36,8 @@ def test_fields_and_json_are_filled_in(template: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "template",
     [
-        "{{", "{{.Name", "{{}}", "{{Name}}", "{{range .Args}}", "{{.Name | upper}}", "{{index .Labels \"a\"}}", "{{- .Name}}", "{{json}}",
+        "{{", "{{.Name", "{{}}", "{{Name}}", "{{range .Args}}", "{{.Name | upper}}", "{{index .Labels 1}}", "{{- .Name}}",
+        "{{json}}",
         "{{..Name}}", "{{.Name.}}", "{{json .Name .Args}}",
     ],
 )  # fmt: skip
