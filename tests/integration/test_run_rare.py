@@ -79,14 +79,14 @@ def test_how_it_began_is_known_at_its_end(world: World) -> None:
 @pytest.mark.parametrize("world", ["root"], indirect=True)
 def test_published_ports_are_told(world: World) -> None:
     """By `port`, `ps` and `inspect`, while it runs."""
-    world("-d", "--name", "web", "-p", "80", "-p", "5353:53/udp", "box", "sleep", "600")
+    world("-d", "--name", "web", "-p", "80", "-p", "53/udp", "box", "sleep", "600")
 
-    outside = world.jettison("port", "web", "80").strip()
-    assert world.jettison("port", "web") == f"80/tcp -> {outside}\n53/udp -> 127.0.0.1:5353\n"
-    assert world.jettison("ps", "--format", "{{.Ports}}") == f"{outside}->80/tcp, 127.0.0.1:5353->53/udp\n"
+    tcp, udp = (world.jettison("port", "web", port).strip() for port in ("80", "53/udp"))
+    assert world.jettison("port", "web") == f"80/tcp -> {tcp}\n53/udp -> {udp}\n"
+    assert world.jettison("ps", "--format", "{{.Ports}}") == f"{tcp}->80/tcp, {udp}->53/udp\n"
     assert json.loads(world.jettison("inspect", "-f", "{{json .NetworkSettings.Ports}}", "web")) == {
-        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": outside.rpartition(":")[2]}],
-        "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "5353"}],
+        "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": tcp.removeprefix("127.0.0.1:")}],
+        "53/udp": [{"HostIp": "127.0.0.1", "HostPort": udp.removeprefix("127.0.0.1:")}],
     }
     assert "no published port `81/tcp`" in world.jettison.call("port", "web", "81").stderr
     world.jettison("rm", "-f", "web")
