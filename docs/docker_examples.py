@@ -57,7 +57,6 @@ _STATELESS = (
 _INIT = "process 1 is an init of jettison's, as with docker's `--init`; `--init=false` leaves it out"
 _NO_DAEMON = "declined: see below"
 _EARLY = "whatever fails before the program is executed has the status 125, where docker's client has 1 for some of it"
-_NO_PRIVILEGES = "no capability by default, not even for root; `--cap-add` gives one"
 
 EXAMPLES = {
     "Exit status": (
@@ -425,7 +424,42 @@ EXAMPLES = {
             "docker run --security-opt (unknown)",
             "docker run --security-opt nothing=at-all busybox echo fine 2> /dev/null; echo $?",
         ),
-        Example("docker run (root's capabilities)", "docker run busybox chown 1:1 /tmp; echo $?", differs=_NO_PRIVILEGES),
+        Example(
+            "docker run (root's capabilities)",
+            "docker run busybox chown 1:1 /tmp; echo $?; docker run busybox ip link add dummy0 type dummy; echo $?",
+        ),
+        Example(
+            "docker run (all of root's capabilities)",
+            "docker run busybox grep CapEff /proc/self/status",
+            differs="root has the seven that are about files and users; AUDIT_WRITE, MKNOD, NET_BIND_SERVICE, NET_RAW, SETFCAP, SETPCAP and SYS_CHROOT are added with `--cap-add`",
+        ),
+        Example(
+            'docker run -it --rm --cap-add=NET_ADMIN ubuntu:22.04 sh -c "ip link add dummy0 type dummy"',
+            "docker run --network none --rm --cap-add=NET_ADMIN busybox sh -c 'ip link set lo mtu 1400; cat /sys/class/net/lo/mtu'",
+        ),
+        Example(
+            "docker run --cap-add SYS_PTRACE, NET_RAW",
+            "docker run --cap-drop ALL --cap-add SYS_PTRACE --cap-add CAP_NET_RAW busybox grep CapEff /proc/self/status",
+        ),
+        Example(
+            "docker run --cap-drop ALL",
+            "docker run --cap-drop ALL busybox sh -c 'grep CapEff /proc/self/status; chown 1:1 /tmp; echo $?'",
+        ),
+        Example("docker run --cap-drop CHOWN", "docker run --cap-drop CHOWN busybox chown 1:1 /tmp; echo $?"),
+        Example(
+            "docker run --cap-drop=MKNOD (mknod is refused)", "docker run --cap-drop=MKNOD busybox mknod /tmp/x c 1 3; echo $?"
+        ),
+        Example("docker run --cap-add (unknown)", "docker run --cap-add NOTHING busybox true; echo $?"),
+        Example("docker run -u (no capabilities)", "docker run -u www busybox grep CapEff /proc/self/status"),
+        Example(
+            "docker run -it --rm --device=/dev/zero:/dev/foobar ubuntu ls -l /dev/foobar",
+            "docker run --rm --device=/dev/zero:/dev/foobar busybox sh -c 'head -c 4 /dev/foobar | wc -c; test -c /dev/foobar; echo $?'",
+        ),
+        Example(
+            "docker run --device (no such device)",
+            "docker run --device /dev/nosuch busybox true; echo $?",
+            differs="docker gives 127, as if the program were not there; jettison 125",
+        ),
         Example("docker run --rm -it --pid=host alpine", "docker run --rm --pid=host busybox echo fine", differs=_NO_DAEMON),
         Example("docker run --uts=host", "docker run --uts=host busybox echo fine", differs=_NO_DAEMON),
         Example("docker run --ipc=host", "docker run --ipc=host busybox echo fine", differs=_NO_DAEMON),

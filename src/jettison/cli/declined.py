@@ -1,5 +1,5 @@
 """The flags of docker that jettison does not have: why, and what to do instead. Looked up only on the way to an error, and by
-docs/generate.py."""
+the reference."""
 
 _WINDOWS = ("it is for Windows containers", "leave it out")
 _BLOCKS = (
@@ -52,8 +52,8 @@ _RUN = {
     ),
     "pid": (_HOSTS, "`jettison exec` starts a debugger beside a container's program"),
     "privileged": (
-        "a world with all privileges is none",
-        "name what it needs: `--cap-add`, `--device`, `-v`, `--security-opt seccomp=unconfined`",
+        "it cannot be had, as a world is always shut off from the machine",
+        "say what it needs: `--cap-add NAME`, `--device /dev/NAME`, `--security-opt seccomp=unconfined`",
     ),
     "publish-all": (
         "which ports an image serves is often not what it says",

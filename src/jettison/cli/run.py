@@ -6,6 +6,7 @@ import sys
 from jettison.cli.flags import Command, Flag
 from jettison.errors import UsageError
 from jettison.sandbox import syscalls
+from jettison.sandbox.capabilities import USUAL
 from jettison.sandbox.operations import Bind, Tmpfs
 from jettison.sandbox.plan import Options
 from jettison.sandbox.supervise import NotStarted
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from jettison.cli.flags import Values
     from jettison.events import Reporter
+    from jettison.sandbox.devices import Device
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
     from jettison.sandbox.names import Names
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 COMMAND = Command(
     "run",
     "[FLAGS] IMAGE [ARG...]",
-    "Run an image as a sandboxed process: its own files, processes and users, no privileges. Volumes alone are kept.",
+    "Run an image as a sandboxed process: its own files, processes and users, few privileges. Volumes alone are kept.",
     "jettison run -it --rm alpine\njettison run -v ./site:/srv:ro -e PORT=8080 app --verbose\n"
     "jettison run -v data:/data --secret id=db,src=./password app",
     (
@@ -37,6 +39,7 @@ COMMAND = Command(
         Flag("volume", "show a file or folder of this machine, or a named volume", "SOURCE:TARGET[:ro]", short="v", repeats=True),
         Flag("mount", "the same in docker's other words", "type=bind|tmpfs|volume,KEY=VALUE...", repeats=True),
         Flag("tmpfs", "mount memory on a folder", "TARGET[:OPTIONS]", repeats=True),
+        Flag("device", "show a device of this machine, or those in a folder", "SOURCE[:TARGET][:rwm]", repeats=True),
         Flag("secret", "a file in /run/secrets that is nowhere else", "id=NAME,src=FILE|env=VARIABLE", repeats=True),
         Flag("ca", "certificates to trust instead of the image's, in PEM form", "FILE"),
         Flag("workdir", "where the program starts", "FOLDER", short="w"),
@@ -108,6 +111,8 @@ COMMAND = Command(
         Flag("log-opt", "`max-size=SIZE` and `max-file=NUMBER`: what the log may take", "NAME=VALUE", repeats=True),
         Flag("cidfile", "write the container's id to a new file", "FILE"),
         Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
+        Flag("cap-add", "a capability that root in it has besides the usual seven, or `ALL`", "NAME", repeats=True),
+        Flag("cap-drop", "a capability that root in it does not have, or `ALL`", "NAME", repeats=True),
         Flag("pull", "`missing` or `never`: the image has to be in the store", "POLICY"),
         Flag("platform", "the platform that the image has to be for", "OS/ARCHITECTURE"),
         Flag("explain", "print the steps of the start instead of taking them"),
@@ -196,6 +201,7 @@ def _reporter(values: "Values") -> "Reporter":
 def _options(values: "Values") -> Options:
     given = _mounts(values)
     mounts = [mount for mount in given if not isinstance(mount, str)]
+    capabilities = _capabilities(values)
     network, private = _network(values)
     options = Options(
         network,
@@ -209,10 +215,12 @@ def _options(values: "Values") -> Options:
         _memory(values),
         _names(values),
         _named_volumes(mounts),
-        _system_calls(values.texts("security-opt")),
+        _system_calls(values.texts("security-opt"), capabilities),
         _limits(values, network),
         private,
+        capabilities=capabilities,
     )
+    options.devices = _devices(values)
     _keep_apart(options)
     if any(values.has(name) for name in _RARE):
         from jettison.cli.run_rare import apply
@@ -223,12 +231,20 @@ def _options(values: "Values") -> Options:
     return options
 
 
-def _system_calls(texts: "Sequence[str]") -> "Filter | None":
+def _capabilities(values: "Values") -> int:
+    if not values.has("cap-add") and not values.has("cap-drop"):
+        return USUAL
+    from jettison.cli.capability_flags import chosen
+
+    return chosen(values.texts("cap-add"), values.texts("cap-drop"))
+
+
+def _system_calls(texts: "Sequence[str]", capabilities: int) -> "Filter | None":
     if not texts:
         return None
     from jettison.cli.security import system_calls
 
-    return system_calls(texts)
+    return system_calls(texts, capabilities)
 
 
 def _network(values: "Values") -> "tuple[str, Network | None]":
@@ -326,10 +342,18 @@ def _memory(values: "Values") -> "list[MemoryFolder]":
     return folders
 
 
+def _devices(values: "Values") -> "list[Device]":
+    if not values.has("device"):
+        return []
+    from jettison.cli.run_devices import devices
+
+    return devices(values.texts("device"))
+
+
 def _keep_apart(options: Options) -> None:
     """Nothing that was asked for may be hidden by something else."""
     for folder in options.memory:
-        for mount in options.mounts:
+        for mount in (*options.mounts, *options.devices):
             if f"{mount.target}/".startswith(f"{folder.path}/"):
                 raise UsageError(f"`{mount.target}` would lie in {folder.path}, where {folder.what} are")
 

@@ -11,19 +11,22 @@ if TYPE_CHECKING:
 _ALWAYS = {"no-new-privileges", "no-new-privileges:true", "no-new-privileges=true", "apparmor=unconfined", "label=disable"}
 
 
-def system_calls(texts: "Sequence[str]") -> "Filter | None":
-    """The filter of system calls that was asked for; None for the usual one. Errors: UsageError, InvalidData, HostError."""
+def system_calls(texts: "Sequence[str]", capabilities: int) -> "Filter | None":
+    """The filter of system calls that was asked for, for programs with these capabilities; None for the usual one.
+
+    Errors: UsageError, InvalidData, HostError.
+    """
     chosen = None
     for text in texts:
         if text in _ALWAYS:
             continue
         name, value = _parts(text)
         if name == "no-new-privileges":
-            hint = "leave it out; a world has no privileges, and no set-user-id file gives any"
+            hint = "leave it out; no set-user-id file gives any privilege"
             raise UsageError(f"`{text}` cannot be had: `no_new_privs` is what makes the system call filter hold", hint)
         if name != "seccomp" or not value:
             raise UsageError(f"there is no security option `{text}`", "`seccomp=FILE`, `seccomp=unconfined`, `no-new-privileges`")
-        chosen = _filter(value)
+        chosen = _filter(value, capabilities)
     return chosen
 
 
@@ -33,11 +36,11 @@ def _parts(text: str) -> "tuple[str, str]":
     return (name, value) if separator else (text.partition(":")[0], text.partition(":")[2])
 
 
-def _filter(value: str) -> "Filter | None":
+def _filter(value: str, capabilities: int) -> "Filter | None":
     if value == "builtin":
         return None
     if value == "unconfined":
         return UNCONFINED
     from jettison.sandbox.profile import read_profile
 
-    return read_profile(value)
+    return read_profile(value, capabilities=capabilities)

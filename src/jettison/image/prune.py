@@ -4,7 +4,7 @@ A sweep works whatever is missing or broken, and never removes what a running co
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jettison.errors import JettisonError
@@ -15,6 +15,8 @@ from jettison.image.rootfs import layer_names
 from jettison.image.store import LocalStore
 from jettison.oci.digest import Digest
 from jettison.tree.node import HostFile
+
+AsRoot = Callable[[str, Callable[[], int]], int]
 
 
 class Parts(NamedTuple):
@@ -74,9 +76,19 @@ def sweep(store: LocalStore, parts: Parts) -> Swept:
     return Swept(tuple(blobs), freed, tuple(sorted(in_use)))
 
 
-def sweep_leftovers(store: LocalStore) -> int:
-    """Remove what dead writers left in tmp/; how many bytes that freed. Only while `cleaning`: then nobody writes."""
-    return sum(remove_tree(f"{store.path}/tmp/{name}") for name in _names(f"{store.path}/tmp"))
+def sweep_leftovers(store: LocalStore, as_root: AsRoot) -> int:
+    """Remove what dead writers left in tmp/; how many bytes that freed. Only while `cleaning`: then nobody writes.
+
+    `as_root`: as of `volumes.remove`; a volume may have been on its way out.
+    """
+    return sum(_remove_leftover(f"{store.path}/tmp/{name}", as_root) for name in _names(f"{store.path}/tmp"))
+
+
+def _remove_leftover(path: str, as_root: AsRoot) -> int:
+    try:
+        return remove_tree(path)
+    except PermissionError:
+        return as_root(f"remove `{path}`", lambda: remove_tree(path))
 
 
 def _add(store: LocalStore, digest: Digest, parts: Parts) -> None:

@@ -96,8 +96,8 @@ class _Work:
             for namespace in namespaces:
                 syscalls.set_namespace(namespace, 0)
                 os.close(namespace)
-            syscalls.drop_bounding_capabilities()
-            syscalls.drop_capabilities()
+            syscalls.bound_capabilities(0)
+            syscalls.set_capabilities(0)
             syscalls.set_process(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         except (OSError, HostError) as error:
             said = str(error).encode()

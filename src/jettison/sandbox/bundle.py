@@ -10,13 +10,14 @@ from jettison.errors import HostError, InvalidData
 from jettison.oci.process import Process
 from jettison.sandbox.bpf import ALLOW, ENOSYS, Condition, Rule
 from jettison.sandbox.calls import ARCHITECTURES, Architecture
+from jettison.sandbox.capabilities import NAMES, USUAL, holds
 from jettison.sandbox.plan import HIDDEN_PROC, HIDDEN_SYS, READ_ONLY_PROC
 from jettison.sandbox.seccomp import rules
 
 # Options of whole trees of mounts (`rro`) came with this one.
 SPECIFICATION = "1.1.0"
 
-_CAPABILITIES: tuple[str, ...] = ()
+_CAPABILITIES = [f"CAP_{name}" for name in NAMES if holds(USUAL, name)]
 _NAMESPACES = ("user", "mount", "pid", "ipc", "uts", "cgroup")
 _SECCOMP_NAMES = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64"}
 _ERRNO = 0xFFFF
@@ -87,7 +88,10 @@ def _process(process: Process, owner: Identity | None) -> dict[str, Any]:
         "args": list(process.argv),
         "env": list(process.env),
         "cwd": process.cwd,
-        "capabilities": {kind: list(_CAPABILITIES) for kind in ("bounding", "effective", "permitted")},
+        "capabilities": {
+            "bounding": _CAPABILITIES,
+            **{kind: [] if process.user.uid else _CAPABILITIES for kind in ("effective", "permitted")},
+        },
         "noNewPrivileges": True,
     }
 

@@ -5,6 +5,7 @@ import os
 import sys
 
 from jettison.sandbox import syscalls
+from jettison.sandbox.capabilities import NAMES
 from jettison.sandbox.enter import FAILED, Failure
 from jettison.sandbox.operations import Operation
 
@@ -56,7 +57,8 @@ class Identity(Operation):
 
 
 class Session(Operation):
-    """A session without a terminal, so that nothing can be typed into the caller's (CVE-2017-5226); no keys, a known umask."""
+    """A session without a terminal, so that nothing can be typed into the caller's (CVE-2017-5226); no keys, a known umask and
+    personality."""
 
     def __init__(self, keeps_stdin: bool) -> None:
         self.keeps_stdin = keeps_stdin
@@ -67,6 +69,7 @@ class Session(Operation):
     def execute(self, world: "World") -> None:
         os.setsid()
         os.umask(0o022)
+        syscalls.reset_personality()
         syscalls.new_session_keyring()
         if not self.keeps_stdin:
             null = os.open("/dev/null", os.O_RDONLY)
@@ -120,13 +123,16 @@ class Loopback(Operation):
 
 
 class NoUserNamespaces(Operation):
-    """No user namespace below this one: much of the kernel is reachable only from one."""
+    """No user namespace below this one: much of the kernel is reachable only from one. `locks`: but for our own second one."""
+
+    def __init__(self, locks: bool = False) -> None:
+        self.locks = locks
 
     def describe(self) -> str:
         return "forbid further user namespaces"
 
     def execute(self, world: "World") -> None:
-        write_setting(world, "sys/user/max_user_namespaces", b"0")
+        write_setting(world, "sys/user/max_user_namespaces", b"1" if self.locks and world.has_machines_root() else b"0")
 
 
 class WorkingDirectory(Operation):
@@ -146,26 +152,31 @@ class WorkingDirectory(Operation):
 
 
 class Privileges(Operation):
-    """The user, and no capability; no program may give any back (`no_new_privs`)."""
+    """The user; for root the capabilities, which bound those of everybody, and no program may give more (`no_new_privs`)."""
 
-    def __init__(self, uid: int, gid: int, groups: "Sequence[int]") -> None:
+    def __init__(self, uid: int, gid: int, groups: "Sequence[int]", capabilities: int) -> None:
         self.uid = uid
         self.gid = gid
         self.groups = groups
+        self.capabilities = capabilities
 
     def describe(self) -> str:
-        return f"become user {self.uid} of group {self.gid} without any privilege"
+        text = f"become user {self.uid} of group {self.gid}"
+        if self.uid or not self.capabilities:
+            return f"{text} without any privilege"
+        return f"{text} with {' '.join(name for bit, name in enumerate(NAMES) if self.capabilities >> bit & 1)} alone"
 
     def execute(self, world: "World") -> None:
         if world.has_many_users:
             self._give_pipes()
-        syscalls.drop_bounding_capabilities()
+        syscalls.bound_capabilities(self.capabilities)
         if world.has_many_users:
             # The primary group among them: nobody gains by leaving it (CVE-2022-2989).
             os.setgroups(list(dict.fromkeys([self.gid, *self.groups])))
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)
-        syscalls.drop_capabilities()
+        # What execve(2) gives to root anyway, and to nobody else.
+        syscalls.set_capabilities(0 if self.uid else self.capabilities)
         syscalls.set_process(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         # A change of user resets these two, prctl(2).
         syscalls.set_process(syscalls.PR_SET_DUMPABLE, 0)
@@ -183,11 +194,14 @@ class Privileges(Operation):
         os._exit(FAILED)
 
     def _give_pipes(self) -> None:
-        """The user may open /dev/stdout also where it is a pipe: many programs log there."""
+        """The user may open /dev/stdout also where it is a pipe, unless a stranger's: many programs log there."""
         for descriptor in (0, 1, 2):
             status = os.fstat(descriptor)
             if status.st_mode & _FORMAT == _IS_PIPE and status.st_uid != self.uid:
-                os.fchown(descriptor, self.uid, -1)
+                try:
+                    os.fchown(descriptor, self.uid, -1)
+                except PermissionError:
+                    continue
 
 
 def write_setting(world: "World", path: str, value: bytes) -> None:

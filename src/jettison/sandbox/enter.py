@@ -56,6 +56,10 @@ class World:
         self.init_filter: Filter | None = None  # the system calls of the init, and the program's
         self.filter: Filter | None = None
 
+    def has_machines_root(self) -> bool:
+        """Whether user 0 is that of the machine too, to whom the files of /proc belong."""
+        return os.fstat(self.mounts["proc"]).st_uid == 0
+
     def kept(self) -> "list[int]":
         """The descriptors that the child needs of those it was born with, ascending."""
         channel = self.channel.fileno() if self.channel else 0

@@ -94,7 +94,7 @@ def _check(container: "Container", health: "Health", process: Process, options: 
         _print_to(writer)
         with Init(running) as init:
             init.open_spaces(running)
-            child = join(init, process, options.system_calls, interactive=False, terminal=False)
+            child = join(init, process, options.system_calls, options.capabilities, interactive=False, terminal=False)
         _print_to(os.open(os.devnull, os.O_WRONLY))
         return _follow(child, reader, health.timeout_s)
     except JettisonError as error:

@@ -5,6 +5,7 @@ import resource
 
 from jettison.errors import HostError, NotFound
 from jettison.sandbox import cgroups, syscalls
+from jettison.sandbox.capabilities import holds
 from jettison.sandbox.console import Terminal
 from jettison.sandbox.departure import (
     MANY_USERS,
@@ -21,6 +22,7 @@ from jettison.sandbox.limits import ULIMITS, EnterGroup
 from jettison.sandbox.operations import Operation
 from jettison.sandbox.places import FOLDER
 from jettison.sandbox.program import Execute, Program, search_path
+from jettison.sandbox.reentry import in_order
 from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 from jettison.sandbox.state import SPACES, start_of
 from jettison.sandbox.supervise import Child, begin
@@ -92,12 +94,14 @@ class Init:
             return False
 
 
-def join(init: Init, process: "Process", system_calls: "Filter | None", interactive: bool, terminal: bool) -> Child:
+def join(
+    init: Init, process: "Process", system_calls: "Filter | None", capabilities: int, interactive: bool, terminal: bool
+) -> Child:
     """Start a process in the world of `init`, whose spaces are open. Errors: HostError, NotStarted."""
     group = cgroups.Membership(init.pid)
     try:
         return begin(
-            _steps(init, process, group, system_calls, interactive, terminal),
+            _steps(init, process, group, system_calls, capabilities, interactive, terminal),
             0,
             lambda pid: _introduce(init, group, pid),
             terminal,
@@ -108,7 +112,13 @@ def join(init: Init, process: "Process", system_calls: "Filter | None", interact
 
 
 def _steps(
-    init: Init, process: "Process", group: cgroups.Membership, system_calls: "Filter | None", interactive: bool, terminal: bool
+    init: Init,
+    process: "Process",
+    group: cgroups.Membership,
+    system_calls: "Filter | None",
+    capabilities: int,
+    interactive: bool,
+    terminal: bool,
 ) -> "list[Operation]":
     user = process.user
     return [
@@ -117,18 +127,18 @@ def _steps(
         Identity(),
         Session(interactive or terminal),
         CommandLine(),
-        Join(init.spaces),
+        Join(in_order(init.spaces) if holds(capabilities, "SYS_ADMIN") else init.spaces),
         *([FurtherTerminal(user.uid)] if terminal else []),
         WorkingDirectory(process.cwd),
         Program(process.argv[0], search_path(process.env)),
-        Privileges(user.uid, user.gid, user.groups),
-        *([] if system_calls is UNCONFINED else [SystemCalls(system_calls)]),
+        Privileges(user.uid, user.gid, user.groups, capabilities),
+        *([] if system_calls is UNCONFINED else [SystemCalls(system_calls, capabilities)]),
         Execute(process.argv, process.env, has_init=True, has_terminal=terminal),
     ]
 
 
 class Join(Operation):
-    """Enter the namespaces of the world; the user's first, which gives the right to the others."""
+    """Enter the namespaces of the world; the user's first, as a rule, which gives the right to the others."""
 
     hint = "be the user who started it"
 

@@ -228,7 +228,8 @@ class ReadOnly(Operation):
 class Masked(Operation):
     """Paths of one of our own mounts that are hidden; passed over where the kernel has none.
 
-    A file becomes the machine's /dev/null, a folder an empty one; neither is looked up in the image (CVE-2025-31133).
+    A file becomes the machine's /dev/null, a folder an empty one; neither is looked up in the image (CVE-2025-31133). A `*` in a
+    path stands for the rest of a folder's name.
     """
 
     def __init__(self, mount: str, paths: "Sequence[str]") -> None:
@@ -239,7 +240,7 @@ class Masked(Operation):
         return f"hide in /{self.mount}: {' '.join(self.paths)}"
 
     def execute(self, world: "World") -> None:
-        for path in self.paths:
+        for path in self._expanded(world):
             try:
                 target = syscalls.open_in_root(world.mounts[self.mount], path, PATH_ONLY)
             except (FileNotFoundError, NotADirectoryError):
@@ -248,6 +249,22 @@ class Masked(Operation):
             syscalls.attach(tree, target)
             os.close(tree)
             os.close(target)
+
+    def _expanded(self, world: "World") -> "list[str]":
+        return [found for path in self.paths for found in self._expand(world, path)]
+
+    def _expand(self, world: "World", path: str) -> "list[str]":
+        before, star, after = path.partition("*")
+        if not star:
+            return [path]
+        place, _, start = before.rpartition("/")
+        try:
+            folder = syscalls.open_in_root(world.mounts[self.mount], place, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return []
+        names = [name for name in os.listdir(folder) if name.startswith(start)]
+        os.close(folder)
+        return [f"{place}/{name}{after}" for name in names]
 
 
 class Bind(Operation):

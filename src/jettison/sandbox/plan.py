@@ -1,6 +1,6 @@
 """The plan: what makes a process's world, as a list of operations in the order of the start. Pure: nothing is done here."""
 
-from jettison.sandbox import syscalls
+from jettison.sandbox import capabilities, syscalls
 from jettison.sandbox.departure import (
     CommandLine,
     Descriptors,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jettison.oci.process import Process
+    from jettison.sandbox.devices import Device
     from jettison.sandbox.enter import Operation
     from jettison.sandbox.limits import Limits
     from jettison.sandbox.memory import MemoryFolder
@@ -57,6 +58,9 @@ HIDDEN_SYS = (
     # Filesystems of their own, which a bind of the machine's /sys would show.
     "fs/bpf", "fs/pstore", "kernel/config", "kernel/debug", "kernel/security", "kernel/tracing",
 )  # fmt: skip
+
+# How hot each processor got tells what others compute. A `*` ends a name: a machine has as many as it has.
+HIDDEN_OF_PROCESSORS = ("devices/system/cpu/cpu*/thermal_throttle",)
 
 _NAMESPACES = (
     syscalls.CLONE_NEWUSER
@@ -88,6 +92,7 @@ class Options:
         limits: "Limits | None" = None,
         private: "Network | None" = None,
         listening: int = 0,
+        capabilities: int = capabilities.USUAL,
     ) -> None:
         self.network = network
         self.private = private  # where `network` is "private"
@@ -107,6 +112,8 @@ class Options:
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
         self.listening = listening  # how many sockets, from descriptor 3 on, a service manager passes on
+        self.capabilities = capabilities
+        self.devices: Sequence[Device] = ()
 
     def binds(self) -> "list[Bind]":
         """Of the mounts those that show something of the machine."""
@@ -164,12 +171,12 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Proc(),
         *([Loopback(user.gid)] if options.has_own_network else []),
         *(options.private.steps() if options.private else []),
-        NoUserNamespaces(),
+        NoUserNamespaces(capabilities.holds(options.capabilities, "SYS_ADMIN")),
         *(limits.settings() if limits else []),
         ReadOnly("proc", READ_ONLY_PROC),
         Masked("proc", HIDDEN_PROC),
         Sys(options.has_own_network),
-        Masked("sys", HIDDEN_SYS),
+        Masked("sys", (*HIDDEN_SYS, *HIDDEN_OF_PROCESSORS)),
         Cgroups(),
         Dev(),
         Terminals(),
@@ -177,6 +184,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         DevFilesystem("mqueue", "mqueue", memory),
         # The caller's own wishes.
         *options.mounts,
+        *options.devices,
         *_memory(process, options),
         *([ReadOnlyRoot()] if options.read_only else []),
         *_terminal(process, options, place),
@@ -186,8 +194,9 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Program(process.argv[0], search_path(process.env)),
         *_added_groups(options),
         *(limits.at_last() if limits else []),
-        Privileges(user.uid, user.gid, user.groups),
-        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls)]),
+        *_locked(options),
+        Privileges(user.uid, user.gid, user.groups, options.capabilities),
+        *([] if options.system_calls is UNCONFINED else [SystemCalls(options.system_calls, options.capabilities)]),
         Execute(process.argv, process.env, options.init, options.terminal, options.listening),
     ]
 
@@ -230,6 +239,14 @@ def _added_groups(options: Options) -> "list[Operation]":
     from jettison.sandbox.groups import AddedGroups
 
     return [AddedGroups(options.added_groups)]
+
+
+def _locked(options: Options) -> "list[Operation]":
+    if not capabilities.holds(options.capabilities, "SYS_ADMIN"):
+        return []
+    from jettison.sandbox.locked import LockedMounts
+
+    return [LockedMounts()]
 
 
 def _terminal(process: "Process", options: Options, place: Place) -> "list[Operation]":

@@ -10,6 +10,7 @@ from jettison.oci.documents import parse
 from jettison.sandbox import bpf
 from jettison.sandbox.bpf import Condition, Rule
 from jettison.sandbox.calls import Architecture
+from jettison.sandbox.capabilities import holds
 from jettison.sandbox.seccomp import Filter, known_architecture
 
 _LIMIT_BYTES = 1 << 20
@@ -51,9 +52,9 @@ _ARGUMENT: Mapping[str, type] = {"index": int, "value": int, "valueTwo": int, "o
 _WHERE: Mapping[str, type] = {"arches": list, "caps": list, "minKernel": str}
 
 
-def read_profile(path: str, architecture: "Architecture | None" = None, kernel: str = "") -> Filter:
-    """The filter that a file describes, for a process without capabilities. Calls that this machine does not know are
-    passed over, as libseccomp does.
+def read_profile(path: str, architecture: "Architecture | None" = None, kernel: str = "", capabilities: int = 0) -> Filter:
+    """The filter that a file describes, for processes with these capabilities at most. Calls that this machine does not know
+    are passed over, as libseccomp does.
 
     Errors: UsageError for a file that cannot be read, InvalidData for one that is no profile, HostError.
     """
@@ -62,16 +63,17 @@ def read_profile(path: str, architecture: "Architecture | None" = None, kernel: 
             data = stream.read(_LIMIT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read the seccomp profile `{path}`: {error.strerror}") from error
-    return _Reader(path, architecture or known_architecture(), kernel or os.uname().release).filter(data)
+    return _Reader(path, architecture or known_architecture(), kernel or os.uname().release, capabilities).filter(data)
 
 
 class _Reader:
     """One profile, and the machine that it is read for."""
 
-    def __init__(self, path: str, architecture: Architecture, kernel: str) -> None:
+    def __init__(self, path: str, architecture: Architecture, kernel: str, capabilities: int) -> None:
         self._path = path
         self._architecture = architecture
         self._kernel = kernel
+        self._capabilities = capabilities
 
     def filter(self, data: bytes) -> Filter:
         profile = self._object(parse(data, f"the seccomp profile `{self._path}`", _LIMIT_BYTES), _PROFILE, "it")
@@ -140,15 +142,19 @@ class _Reader:
     # For whom
 
     def _includes(self, fields: "dict[str, Any]", where: str) -> bool:
-        """Whether all of it is so. There are no capabilities."""
+        """Whether all of it is so."""
         architectures, capabilities, kernel = self._where(fields, where)
         is_here = not architectures or self._architecture.docker in architectures
-        return is_here and not capabilities and (not kernel or self._has_kernel(kernel, where))
+        return is_here and all(map(self._has, capabilities)) and (not kernel or self._has_kernel(kernel, where))
 
     def _excludes(self, fields: "dict[str, Any]", where: str) -> bool:
         """Whether any of it is so."""
-        architectures, _, kernel = self._where(fields, where)
-        return self._architecture.docker in architectures or bool(kernel and self._has_kernel(kernel, where))
+        architectures, capabilities, kernel = self._where(fields, where)
+        is_here = self._architecture.docker in architectures
+        return is_here or any(map(self._has, capabilities)) or bool(kernel and self._has_kernel(kernel, where))
+
+    def _has(self, capability: str) -> bool:
+        return holds(self._capabilities, capability.removeprefix("CAP_"))
 
     def _where(self, fields: "dict[str, Any]", where: str) -> "tuple[list[str], list[str], str]":
         architectures, capabilities = fields.get("arches") or [], fields.get("caps") or []

@@ -136,11 +136,19 @@ def bury(child: int) -> "NoReturn":
     while True:
         number = _signal.sigwaitinfo(every).si_signo
         if number != _SIGCHLD:
-            os.kill(child, number)
+            _pass_on(child, number)
             continue
         for dead, status in _dead():
             if dead == child:
                 os._exit(exit_status(status))
+
+
+def _pass_on(child: int, number: int) -> None:
+    """Give it a signal, where we may: without CAP_KILL not to a child that has become another user."""
+    try:
+        os.kill(child, number)
+    except PermissionError:
+        return
 
 
 def exit_status(status: int) -> int:

@@ -8,6 +8,7 @@ from jettison.errors import HostError
 from jettison.sandbox import bpf, syscalls
 from jettison.sandbox.bpf import ALLOW, ENOSYS, EPERM, Condition, Rule
 from jettison.sandbox.calls import Architecture, this_architecture
+from jettison.sandbox.capabilities import holds
 from jettison.sandbox.enter import Failure
 from jettison.sandbox.operations import Operation
 from jettison.sandbox.program import NOT_EXECUTABLE
@@ -43,6 +44,28 @@ _SHUT = {
 }
 # Its flags are behind a pointer, where no filter can look; the C libraries call `clone` instead. The others are too young.
 _UNKNOWN = "clone3 file_getattr file_setattr listns uprobe"
+
+# What a capability opens, as in docker's filter: whoever has it may do what the call is for.
+_OPENED = {
+    "DAC_READ_SEARCH": "open_by_handle_at",
+    "SYS_ADMIN": (
+        "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr lsm_set_self_attr"
+        " lsm_list_modules mount mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname"
+        " sethostname setns syslog umount2 unshare"
+    ),
+    "SYS_BOOT": "reboot",
+    "SYS_CHROOT": "chroot",
+    "SYS_MODULE": "init_module finit_module delete_module",
+    "SYS_PACCT": "acct",
+    "SYS_PTRACE": "kcmp pidfd_getfd process_madvise",
+    "SYS_RAWIO": "iopl ioperm",
+    "SYS_TIME": "settimeofday clock_settime",
+    "SYS_TTY_CONFIG": "vhangup",
+    "SYS_NICE": "get_mempolicy set_mempolicy mbind set_mempolicy_home_node",
+    "SYSLOG": "syslog",
+    "BPF": "bpf",
+    "PERFMON": "perf_event_open",
+}
 
 _NAMESPACES = 0x7E020000  # clone(2): CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 # socket(2): UNIX, INET, INET6, NETLINK, PACKET, CAN, BLUETOOTH, XDP. AF_ALG (CVE-2026-31431) and AF_VSOCK are not among them.
@@ -81,11 +104,11 @@ class Filter:
 UNCONFINED = Filter("unconfined", b"")
 
 
-def usual(architecture: "Architecture | None" = None) -> Filter:
+def usual(architecture: "Architecture | None" = None, capabilities: int = 0) -> Filter:
     """Our own filter, for this machine's architecture if no other is given. Errors: HostError where there is none."""
     architecture = architecture or known_architecture()
     numbers = architecture.numbers()
-    by_number = {numbers[name]: found for name, found in rules(numbers).items()}
+    by_number = {numbers[name]: found for name, found in rules(numbers, capabilities).items()}
     return Filter("jettison's", bpf.assemble(architecture, by_number, ENOSYS))
 
 
@@ -97,25 +120,35 @@ def known_architecture() -> Architecture:
     return architecture
 
 
-def rules(names: "Iterable[str]") -> "dict[str, tuple[Rule, ...]]":
+def opens_calls(capabilities: int) -> bool:
+    """Whether somebody with these may make more calls."""
+    return any(holds(capabilities, name) for name in _OPENED)
+
+
+def rules(names: "Iterable[str]", capabilities: int = 0) -> "dict[str, tuple[Rule, ...]]":
     """What becomes of each of the calls of an architecture; one that is not in the result is as one that nobody knows."""
     allowed, refused = (Rule(ALLOW),), (Rule(EPERM),)
-    found: dict[str, tuple[Rule, ...]] = dict.fromkeys(names, allowed)
+    known = tuple(names)
+    found: dict[str, tuple[Rule, ...]] = dict.fromkeys(known, allowed)
     for group in _SHUT.values():
         found.update((name, refused) for name in group.split() if name in found)
     for name in _UNKNOWN.split():
         found.pop(name, None)
     found.update(_CONDITIONAL)
+    for capability, group in _OPENED.items():
+        if holds(capabilities, capability):
+            found.update((name, allowed) for name in group.split() if name in known)
     return found
 
 
 class SystemCalls(Operation):
     """The calls that the init and the program may make from here on. What the init does has to be among ours alone: a
-    profile of the caller's is made for the program, and gets to work right before it does."""
+    profile of the caller's, and what capabilities open, is for the program, and gets to work right before it does."""
 
-    def __init__(self, profile: "Filter | None") -> None:
+    def __init__(self, profile: "Filter | None", capabilities: int = 0) -> None:
         self.profile = profile
         self.init = usual()
+        self.program = profile or (usual(capabilities=capabilities) if opens_calls(capabilities) else self.init)
 
     def describe(self) -> str:
         return f"allow the system calls of {self.profile.name if self.profile else 'the usual filter'} alone"
@@ -123,7 +156,7 @@ class SystemCalls(Operation):
     def execute(self, world: "World") -> None:
         _require_64_bits(world.program)
         world.init_filter = self.init
-        world.filter = self.profile or self.init
+        world.filter = self.program
 
 
 def _require_64_bits(program: str) -> None:

@@ -5,7 +5,7 @@ import select
 
 from jettison.errors import HostError, JettisonError, UsageError
 from jettison.oci.process import User
-from jettison.sandbox import syscalls
+from jettison.sandbox import capabilities, syscalls
 from jettison.sandbox.departure import MANY_USERS, ONE_USER
 from jettison.sandbox.enter import World, enter
 from jettison.sandbox.plan import Options, Place, namespaces, plan
@@ -101,6 +101,10 @@ class Confined:
         sockets = range(FIRST_SOCKET, FIRST_SOCKET + options.listening)
         child = begin(self._operations, namespaces(options), self._introduce, options.terminal, sockets)
         child.spaces = self._spaces
+        if capabilities.holds(options.capabilities, "SYS_ADMIN"):
+            from jettison.sandbox.reentry import after_lock
+
+            child.spaces = after_lock(child.pid, self._spaces)
         return child
 
     def tell(self, status: int) -> bool:
@@ -294,9 +298,9 @@ def _clone(flags: int) -> int:
 
 
 def write_maps(pid: int, user: User) -> bytes:
-    """Root's world has all users that root has, under their own numbers; anybody else's has one: the program's is the caller.
-
-    The result goes through the gate.
+    """Root's world has all users that root has, under their own numbers. Anybody else's has the caller as its root and the
+    caller's subordinate ids as the others, where the program starts as root and there are any; else the caller as the one
+    user that the program is. The result goes through the gate.
     """
     if os.geteuid() == 0:
         try:
@@ -305,10 +309,18 @@ def write_maps(pid: int, user: User) -> bytes:
             return MANY_USERS
         except PermissionError:  # root without CAP_SETUID is an ordinary user
             pass
+    elif user.uid == 0 and _write_ranges(pid):
+        return MANY_USERS
     _write(pid, "setgroups", "deny")  # user_namespaces(7)
     _write(pid, "uid_map", f"{user.uid} {os.geteuid()} 1")
     _write(pid, "gid_map", f"{user.gid} {os.getegid()} 1")
     return ONE_USER
+
+
+def _write_ranges(pid: int) -> bool:
+    from jettison.sandbox import subordinate
+
+    return subordinate.write_maps(pid)
 
 
 def _identity(name: str) -> str:

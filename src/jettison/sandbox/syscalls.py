@@ -229,6 +229,11 @@ def set_process(option: int, value: int) -> None:
     _call("prctl", option, value)
 
 
+def reset_personality() -> None:
+    """personality(2): Linux as it is, with addresses that nobody can guess."""
+    _call("personality", 0)
+
+
 def set_command_line(text: str) -> None:
     """What others see as this process's command line: as much of `text` as the old one has room for."""
     with open("/proc/self/stat", "rb", 0) as stream:
@@ -237,9 +242,11 @@ def set_command_line(text: str) -> None:
     _call("strncpy", start, text.encode(), end - start)  # fills up with NUL bytes
 
 
-def drop_bounding_capabilities() -> None:
-    """Empty the bounding and the ambient set; wants CAP_SETPCAP, so it comes before a change of user."""
+def bound_capabilities(kept: int) -> None:
+    """Leave these in the bounding set, and none in the ambient one; wants CAP_SETPCAP, so it comes before a change of user."""
     for capability in range(_LAST_CAPABILITY + 1):
+        if kept >> capability & 1:
+            continue
         try:
             _call("prctl", PR_CAPBSET_DROP, capability)
         except OSError as error:
@@ -249,10 +256,12 @@ def drop_bounding_capabilities() -> None:
     _call("prctl", PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
 
 
-def drop_capabilities() -> None:
-    """Empty the inheritable, the permitted and the effective set."""
+def set_capabilities(kept: int) -> None:
+    """Leave these in the permitted and the effective set, and none in the inheritable one (CVE-2022-24769)."""
     header = _CAPABILITY_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
-    _call("capset", header, bytes(24))
+    # struct __user_cap_data_struct, for each half of the numbers: effective, permitted, inheritable
+    halves = [(kept >> shift & 0xFFFFFFFF).to_bytes(4, sys.byteorder) for shift in (0, 32)]
+    _call("capset", header, b"".join(half * 2 + bytes(4) for half in halves))
 
 
 def set_filter(program: bytes, flags: int = 0) -> None:

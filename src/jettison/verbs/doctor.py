@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 
 from jettison.errors import JettisonError
 from jettison.oci.process import Process, User
-from jettison.sandbox import bridge, cgroups, netlink, nftables, syscalls, usermode
+from jettison.sandbox import bridge, cgroups, netlink, nftables, subordinate, syscalls, usermode
 from jettison.sandbox.departure import Identity
-from jettison.sandbox.enter import World
+from jettison.sandbox.enter import Failure, World
 from jettison.sandbox.operations import Operation, OverlayRoot, Proc, Workspace
 from jettison.sandbox.plan import Options, Place
 from jettison.sandbox.program import NOT_FOUND
@@ -163,16 +163,18 @@ def users() -> Finding:
     if os.geteuid() == 0:
         return Finding("users", "ok", "images have all their users, under their own numbers")
     name = _user_name()
-    ranges = [path for path in ("/etc/subuid", "/etc/subgid") if _has_range(path, name)]
     tools = [tool for tool in ("newuidmap", "newgidmap") if shutil.which(tool)]
     meaning = f"images have one user, who is `{name}` here"
-    if len(ranges) < 2:
+    if not subordinate.ranges(subordinate.SUBUID) or not subordinate.ranges(subordinate.SUBGID):
         return Finding(
             "users", "limited", meaning, f"`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}`"
         )
     if len(tools) < 2:
         return Finding("users", "limited", meaning, "install the package that has `newuidmap` (`uidmap` in Debian)")
-    return Finding("users", "limited", f"{meaning}; {name}'s range of users is not used yet")
+    found = _try(
+        "users", f"images that start as root have all their users; root is `{name}` here", [Identity(), _Many(), _End()], 0
+    )
+    return found if found.state == "ok" else found._replace(state="limited", meaning=f"{meaning}: {found.meaning}")
 
 
 def control_groups() -> Finding:
@@ -249,6 +251,19 @@ class _End(Operation):
         os._exit(0)
 
 
+class _Many(Operation):
+    """There are more users than one."""
+
+    hint = "are `newuidmap` and `newgidmap` set-user-id root here, and the ranges free? See subuid(5)"
+
+    def describe(self) -> str:
+        return "have the users of /etc/subuid and /etc/subgid"
+
+    def execute(self, world: World) -> None:
+        if not world.has_many_users:
+            raise Failure("`newuidmap` and `newgidmap` refused the ranges of /etc/subuid and /etc/subgid", self.hint)
+
+
 class _Bridge(Operation):
     """Make a bridge in the own network."""
 
@@ -293,10 +308,6 @@ def _user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def _has_range(path: str, name: str) -> bool:
-    return any(line.split(":")[0] in (name, str(os.getuid())) for line in _lines(path))
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -53,11 +53,12 @@ def execute(call: ExecCall, store: str = "") -> int:
     if running is None:
         raise NotFound(f"container `{call.container}` does not run", "`jettison ps` lists those that do")
     process, system_calls = _process(store, found, running, call), _system_calls(found)
+    capabilities = int(found.text("capabilities"))
 
     def run(ready: "Callable[[], None]") -> int:
         with Signals(), Init(running) as init:
             init.open_spaces(running)
-            child = join(init, process, system_calls, call.interactive, call.terminal)
+            child = join(init, process, system_calls, capabilities, call.interactive, call.terminal)
             ready()
             return child.follow(call.interactive)
 

@@ -88,6 +88,9 @@ class Flags(TypedDict, total=False):
     health_retries: int
     no_healthcheck: bool
     security_opt: Sequence[str]
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    device: Sequence[str]
     platform: str
     store: Path
 

@@ -4,6 +4,7 @@ from jettison.events import SILENT, Reporter
 from jettison.image.layers import forget_lost_layers
 from jettison.image.prune import Swept, all_parts, named_parts, sweep, sweep_leftovers
 from jettison.image.store import LocalStore
+from jettison.sandbox.errand import as_root
 
 
 def prune(store: LocalStore, reporter: Reporter = SILENT) -> Swept:
@@ -20,7 +21,7 @@ def prune(store: LocalStore, reporter: Reporter = SILENT) -> Swept:
 
 
 def _prune(store: LocalStore) -> Swept:
-    leftovers = sweep_leftovers(store)
+    leftovers = sweep_leftovers(store, as_root)
     swept = sweep(store, all_parts(store).without(named_parts(store)))
     forget_lost_layers(store)
     store.write_index()

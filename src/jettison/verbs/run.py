@@ -221,6 +221,7 @@ def _facts(call: Call, record: Record, process: Process) -> "list[tuple[str, str
         ("workdir", process.cwd),
         ("hostname", options.hostname or os.uname().nodename),
         ("network", options.network),
+        ("capabilities", str(options.capabilities)),
         ("restart", upkeep.restart.policy),
         ("restart-limit", str(upkeep.restart.limit)),
         ("stop-signal", upkeep.stop_signal or record.stop_signal),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from jettison.errors import NotFound, UsageError
 from jettison.image.store import LocalStore
 from jettison.image.volumes import hold, names, remove
+from jettison.sandbox.errand import as_root
 from jettison.verbs.run import is_name
 
 
@@ -41,7 +42,7 @@ def remove_volume(store: LocalStore, name: str) -> int:
     """Remove a volume and all in it: how many bytes that freed. Errors: NotFound, UsageError where a container uses it."""
     find_volume(store, name)
     with store.writing():
-        return remove(_folder(store), name, store.temporary())
+        return remove(_folder(store), name, store.temporary(), as_root)
 
 
 def prune_volumes(store: LocalStore) -> tuple[list[str], int]:

@@ -95,7 +95,7 @@ def test_a_flag_has_dockers_other_name_too() -> None:
 
 def test_a_flag_of_dockers_that_is_declined_says_why() -> None:
     """And what to do instead."""
-    with pytest.raises(UsageError, match="all privileges is none") as error:
+    with pytest.raises(UsageError, match="cannot be had") as error:
         parse(Command("run", "IMAGE", "Run.", "x"), ["--privileged", "app"])
 
     assert "--cap-add" in error.value.hint

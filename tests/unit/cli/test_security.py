@@ -15,23 +15,23 @@ def test_the_last_word_counts(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW"}))
 
-    assert system_calls(["seccomp=unconfined"]) is UNCONFINED
-    assert system_calls(["seccomp:unconfined"]) is UNCONFINED
-    assert system_calls(["seccomp=unconfined", "seccomp=builtin"]) is None
-    chosen = system_calls([f"seccomp={path}"])
+    assert system_calls(["seccomp=unconfined"], 0) is UNCONFINED
+    assert system_calls(["seccomp:unconfined"], 0) is UNCONFINED
+    assert system_calls(["seccomp=unconfined", "seccomp=builtin"], 0) is None
+    chosen = system_calls([f"seccomp={path}"], 0)
     assert chosen and chosen.name == f"`{path}`"
 
 
 @pytest.mark.parametrize("text", ["no-new-privileges", "no-new-privileges:true", "no-new-privileges=true", "label=disable"])
 def test_what_always_holds(text: str) -> None:
     """May be asked for."""
-    assert system_calls([text]) is None
+    assert system_calls([text], 0) is None
 
 
 @pytest.mark.parametrize("text", ["no-new-privileges:false", "no-new-privileges=false", "seccomp", "seccomp=", "apparmor=x", ""])
 def test_what_cannot_be_had(text: str) -> None:
     """Is refused, not dropped."""
     with pytest.raises(UsageError) as caught:
-        system_calls([text])
+        system_calls([text], 0)
 
     assert f"`{text}`" in caught.value.message and caught.value.hint

@@ -1,12 +1,18 @@
 """The store's volumes: made once, held by many, removed by one."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jettison.errors import NotFound, UsageError
 from jettison.image.volumes import hold, names, remove
+
+
+def alone(what: str, action: Callable[[], int]) -> int:
+    """Whoever owns all files needs nobody's help."""
+    raise AssertionError(what)
 
 
 def test_a_volume_is_made_once(tmp_path: Path) -> None:
@@ -33,11 +39,11 @@ def test_who_holds_a_volume_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "volumes/.v").write_text("")
 
     with pytest.raises(UsageError, match="is used by a container"):
-        remove(folder, "v", staging)
+        remove(folder, "v", staging, alone)
     assert names(folder) == ["v"]
     os.close(held)
-    remove(folder, "v", staging)
+    remove(folder, "v", staging, alone)
 
     assert os.listdir(tmp_path) == ["volumes"] and os.listdir(folder) == []
     with pytest.raises(NotFound):
-        remove(folder, "v", staging)
+        remove(folder, "v", staging, alone)

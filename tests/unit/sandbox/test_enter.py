@@ -16,7 +16,7 @@ from jettison.sandbox.operations import Operation
 SANDBOX = Path(__file__).parents[3] / "src/jettison/sandbox"
 
 # What runs in the child; the rest of the room runs in the parent alone.
-INERT = ("enter", "places", "operations", "departure", "program", "console", "syscalls")
+INERT = ("enter", "places", "operations", "departure", "program", "console", "locked", "devices", "capabilities", "syscalls")
 
 
 class Step(Operation):

@@ -3,6 +3,7 @@
 import pytest
 
 from jettison.oci.process import Process, User
+from jettison.sandbox.capabilities import EVERY
 from jettison.sandbox.memory import MemoryFolder
 from jettison.sandbox.operations import Bind, Operation, Tmpfs
 from jettison.sandbox.plan import Options, Place, namespaces, plan
@@ -38,6 +39,7 @@ def test_the_order_of_the_start() -> None:
         (Options(mounts=[Bind("/a", "/b")]), "Bind", "DevFilesystem", "Pivot"),
         (Options(mounts=[Tmpfs("/t", 0, {})]), "Tmpfs", "DevFilesystem", "Pivot"),
         (Options(memory=[MemoryFolder("/m", "files", [], 0o400)]), "ShowMemory", "DevFilesystem", "Pivot"),
+        (Options(capabilities=EVERY), "LockedMounts", "Program", "Privileges"),
         (Options(anonymous_volumes=["/v"], read_only=True), "Writable", "OverlayRoot", "ReadOnlyRoot"),
     ],
 )

@@ -13,6 +13,7 @@ from bpf_machine import answer
 from jettison.errors import InvalidData, UsageError
 from jettison.sandbox.bpf import ALLOW, ENOSYS, EPERM, ERRNO, KILL_PROCESS, LOG
 from jettison.sandbox.calls import ARCHITECTURES
+from jettison.sandbox.capabilities import NAMES
 from jettison.sandbox.profile import read_profile
 
 X86_64 = ARCHITECTURES["x86_64"]
@@ -25,12 +26,18 @@ def entry(**fields: object) -> dict[str, object]:
 
 
 def decide(
-    tmp_path: Path, *entries: object, call: str = "mkdir", arguments: tuple[int, ...] = (), more: Mapping[str, object] = {}
+    tmp_path: Path,
+    *entries: object,
+    call: str = "mkdir",
+    arguments: tuple[int, ...] = (),
+    more: Mapping[str, object] = {},
+    capabilities: int = 0,
 ) -> int:
     """What a profile of these rules answers; by default, EPERM. `more`: other fields of it."""
     path = tmp_path / "profile.json"
     path.write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": entries} | dict(more)))
-    return answer(read_profile(str(path), X86_64, "6.1.0-13-amd64").program, X86_64.numbers()[call], arguments)
+    profile = read_profile(str(path), X86_64, "6.1.0-13-amd64", capabilities)
+    return answer(profile.program, X86_64.numbers()[call], arguments)
 
 
 def test_names_and_actions(tmp_path: Path) -> None:
@@ -99,6 +106,24 @@ def test_several_arguments(tmp_path: Path) -> None:
 def test_for_whom_a_rule_is(tmp_path: Path, where: dict[str, object], holds: bool) -> None:
     """By architecture, kernel and capabilities, of which there are none."""
     assert decide(tmp_path, entry(**where)) == (ALLOW if holds else EPERM)
+
+
+@pytest.mark.parametrize(
+    ("where", "holds"),
+    [
+        ({"includes": {"caps": ["CAP_SYS_ADMIN"]}}, True),
+        ({"includes": {"caps": ["CAP_SYS_ADMIN", "CAP_SYS_BOOT"]}}, False),
+        ({"includes": {"caps": ["CAP_OF_TOMORROW"]}}, False),
+        ({"excludes": {"caps": ["CAP_SYS_BOOT", "CAP_SYS_ADMIN"]}}, False),
+        ({"excludes": {"caps": ["CAP_SYS_BOOT"]}}, True),
+        ({"includes": {"caps": ["CAP_SYS_ADMIN"]}, "excludes": {"caps": ["CAP_CHOWN"]}}, False),
+    ],
+)
+def test_a_rule_for_capabilities(tmp_path: Path, where: dict[str, object], holds: bool) -> None:
+    """All of the included ones, and none of the excluded."""
+    capabilities = 1 << NAMES.index("SYS_ADMIN") | 1 << NAMES.index("CHOWN")
+
+    assert decide(tmp_path, entry(**where), capabilities=capabilities) == (ALLOW if holds else EPERM)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from jettison.errors import HostError
 from jettison.sandbox import seccomp
 from jettison.sandbox.bpf import ALLOW, ENOSYS, EPERM, ERRNO
 from jettison.sandbox.calls import ARCHITECTURES
+from jettison.sandbox.capabilities import EVERY, NAMES, USUAL
 from jettison.sandbox.seccomp import SystemCalls, known_architecture, usual
 
 EVERYWHERE = pytest.mark.parametrize("name", ARCHITECTURES)
@@ -101,3 +102,24 @@ def test_the_step_says_whose_filter_it_is() -> None:
     """Ours, or the caller's."""
     assert SystemCalls(None).describe() == "allow the system calls of the usual filter alone"
     assert "`p.json`" in SystemCalls(seccomp.Filter("`p.json`", b"x")).describe()
+
+
+@EVERYWHERE
+def test_capabilities_open_what_they_are_for(name: str) -> None:
+    """And nothing else; what no capability opens stays shut, as with docker."""
+    architecture = ARCHITECTURES[name]
+    numbers = architecture.numbers()
+
+    def open_calls(capabilities: int) -> set[str]:
+        program = usual(architecture, capabilities).program
+        return {call for call in numbers if answer(program, numbers[call], (1 << 17,), architecture.audit) == ALLOW}
+
+    before = open_calls(USUAL)
+    added = {capability: open_calls(1 << NAMES.index(capability)) - before for capability in NAMES}
+
+    assert before == open_calls(0)
+    assert added["SYS_CHROOT"] == {"chroot"}
+    assert added["SYS_PTRACE"] == {"kcmp", "pidfd_getfd", "process_madvise"}
+    assert {"mount", "umount2", "unshare", "clone", "clone3", "setns"} <= added["SYS_ADMIN"]
+    assert {capability for capability in NAMES if not added[capability]} >= {"CHOWN", "NET_ADMIN", "NET_RAW", "MKNOD", "SETUID"}
+    assert not open_calls(EVERY) & {"keyctl", "add_key", "io_uring_setup", "userfaultfd", "kexec_load", "swapon", "pivot_root"}
