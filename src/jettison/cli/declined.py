@@ -1,5 +1,7 @@
-"""The flags of docker that jettison does not have: why, and what to do instead. Looked up only on the way to an error, and by
-the reference."""
+"""The flags of docker that jettison does not have: why, and what to do instead.
+
+Looked up only on the way to an error, and by the reference.
+"""
 
 _WINDOWS = ("it is for Windows containers", "leave it out")
 _BLOCKS = (
