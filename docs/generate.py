@@ -63,7 +63,7 @@ with the same flags. The examples below are those of docker's own documentation.
 docker and once with jettison under the name `docker`, with the same image, and compares the exit status, the output (but for ids
 and times) and whether there was a complaint. A difference that is listed here has to be one.
 
-`-p` and `--network` are compared where docker has a bridge, which the test's docker has not.
+`-p` and `--network bridge` are not compared, as the docker of the test has no bridge.
 
 Of {count} examples {same} give the same result.
 """
