@@ -5,8 +5,10 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+from docker_examples import EXAMPLES, UNRUN, Example
 from jettison import errors, verbs
 from jettison.cli.completion import commands
+from jettison.cli.declined import DECLINED
 from jettison.cli.flags import COMMON, Command, Flag
 from jettison.cli.main import VERBS
 
@@ -53,15 +55,65 @@ module of its name. Library code never prints: what happens is told to a `jettis
 one of the [errors](errors.md), or as `jettison.NotStarted`, a `JettisonError` whose `exit_status` is 125, 126 or 127.
 """
 
+DOCKER = """\
+# docker's words
+
+What `docker run`, `exec`, `logs`, `stop`, `kill`, `wait`, `rm`, `ps`, `port` and `inspect` do, jettison's verbs of these names do
+with the same flags. The examples below are those of docker's own documentation. A test runs each as a script, once with Debian's
+docker and once with jettison under the name `docker`, with the same image, and compares the exit status, the output (but for ids
+and times) and whether there was a complaint. A difference that is listed here has to be one.
+
+`-p` and `--network bridge` are not compared, as the docker of the test has no bridge.
+
+Of {count} examples {same} give the same result.
+"""
+
+NOT_COMPARED = """
+## What is not compared
+
+| example | with jettison |
+| --- | --- |
+"""
+
+DECLINED_FLAGS = """
+## Flags that are declined
+
+Each is an error that says the reason and what to do instead.
+
+| flag | why | instead |
+| --- | --- | --- |
+"""
+
 
 def pages() -> dict[str, str]:
     """Every page of the reference, by its file name."""
-    return {"command-line.md": command_line(), "errors.md": error_tree(), "python.md": python()}
+    return {"command-line.md": command_line(), "docker-run.md": docker_run(), "errors.md": error_tree(), "python.md": python()}
 
 
 def command_line() -> str:
     """A section a verb."""
     return NOTE + COMMAND_LINE + _flags(COMMON) + "".join(map(_section, commands()))
+
+
+def docker_run() -> str:
+    """A table a matter; then what is not compared, and what is declined."""
+    rows = [example for examples in EXAMPLES.values() for example in examples]
+    text = NOTE + DOCKER.format(count=len(rows), same=sum(not row.differs for row in rows))
+    for title, examples in EXAMPLES.items():
+        text += f"\n## {title}\n\n| example | with jettison |\n| --- | --- |\n" + "".join(map(_example, examples))
+    text += NOT_COMPARED + "".join(f"| {_code(row.words)} | {_cell(row.why)} |\n" for row in UNRUN) + DECLINED_FLAGS
+    flags = [(command, flag, *reason) for command, flags in DECLINED.items() for flag, reason in flags.items()]
+    return text + "".join(
+        f"| `{command} --{flag}` | {_cell(why)} | {_cell(instead)} |\n" for command, flag, why, instead in flags
+    )
+
+
+def _example(example: Example) -> str:
+    return f"| {_code(example.words)} | {_cell(example.differs) or 'the same'} |\n"
+
+
+def _code(text: str) -> str:
+    return f"`{_cell(text)}`"
 
 
 def error_tree() -> str:

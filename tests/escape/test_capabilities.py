@@ -77,7 +77,7 @@ def test_the_callers_capabilities_do_not_leak(world: World, user: str) -> None:
         (["--cap-drop", "CAP_"], "no capability `CAP_`"),
         (["--cap-add", ""], "no capability ``"),
         (["--cap-add", "ALL", "--cap-drop", "all"], "contradict each other"),
-        (["--privileged"], "`--privileged` cannot be had"),
+        (["--privileged"], "`--privileged`: it cannot be had"),
     ],
 )
 def test_words_that_are_refused(world: World, flags: list[str], message: str) -> None:

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 
 
 class Flag:
-    """`--name VALUE`, or a switch where `metavar` is empty. `repeats`: may be given several times."""
+    """`--name VALUE`, or a switch where `metavar` is empty. `repeats`: may be given several times. `also`: docker's other name
+    of it, which many scripts have."""
 
-    __slots__ = ("help", "metavar", "name", "repeats", "short")
+    __slots__ = ("also", "help", "metavar", "name", "repeats", "short")
 
-    def __init__(self, name: str, help: str, metavar: str = "", short: str = "", repeats: bool = False) -> None:
+    def __init__(self, name: str, help: str, metavar: str = "", short: str = "", repeats: bool = False, also: str = "") -> None:
         self.name = name
         self.help = help
         self.metavar = metavar
         self.short = short
         self.repeats = repeats
+        self.also = also
 
     def without_short(self) -> "Flag":
         """The flag by its long name alone: in docker's words `-v` of `run` is a volume."""
@@ -95,6 +97,7 @@ def parse(command: Command, arguments: "Sequence[str]") -> "tuple[Values, list[s
     Errors: UsageError that names the flag.
     """
     by_name = {f"--{flag.name}": flag for flag in command.flags}
+    by_name.update({f"--{flag.also}": flag for flag in command.flags if flag.also})
     by_name.update({f"-{flag.short}": flag for flag in reversed(command.flags) if flag.short})  # a verb's own -h comes first
     given: dict[str, list[str]] = {}
     rest: list[str] = []
@@ -160,6 +163,11 @@ def _see(command: Command) -> str:
 
 
 def _unknown(command: Command, name: str, by_name: "dict[str, Flag]") -> UsageError:
+    from jettison.cli.declined import declined
+
+    reason, instead = declined(command.name, name)
+    if reason:
+        return UsageError(f"`jettison {command.name}` has no flag `{name}`: {reason}", instead)
     near = sorted(known for known in by_name if known.startswith(name[:4]) and len(name) > 3)
     hint = f"did you mean `{near[0]}`?" if near else _see(command)
     return UsageError(f"`jettison {command.name}` has no flag `{name}`", hint)

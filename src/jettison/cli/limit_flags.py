@@ -12,7 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jettison.cli.flags import Values
 
-_NAMES = ("memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "oom-score-adj", "shm-size")
+_NAMES = (
+    "memory", "memory-swap", "memory-reservation", "memory-swappiness", "cpus", "cpu-shares", "cpu-period", "cpu-quota",
+    "cpuset-cpus", "cpuset-mems", "pids-limit", "oom-score-adj", "shm-size",
+)  # fmt: skip
+RARE = ("cpu-shares", "cpu-period", "cpu-quota", "cpuset-mems", "memory-reservation", "memory-swappiness")
 _UNITS = {"": 0, "b": 0}
 _UNITS.update({f"{unit}{end}": 10 * power for power, unit in enumerate("kmgtp", 1) for end in ("", "b", "ib")})
 _LARGEST = (1 << 63) - 1
@@ -41,10 +45,10 @@ def limits(values: "Values", has_own_network: bool) -> Limits:
         raise UsageError(f"`--limits {effort}` is neither `strict` nor `best-effort`")
     score = values.text("oom-score-adj")
     return Limits(
-        [*_memory(values), *_cpus(values.text("cpus")), *_cpuset(values.text("cpuset-cpus")), *_pids(values)],
+        [*_memory(values), *_cpus(values.text("cpus")), *_cpuset(values.text("cpuset-cpus")), *_pids(values), *_rare(values)],
         [ulimit(text) for text in values.texts("ulimit")],
-        _whole("oom-score-adj", score, -1000, 1000) if score else None,
-        _size_of(values, "shm-size") or SHM_BYTES,
+        whole("oom-score-adj", score, -1000, 1000) if score else None,
+        size_of(values, "shm-size") or SHM_BYTES,
         [sysctl(text, has_own_network) for text in values.texts("sysctl")],
         effort == "best-effort",
         _tell,
@@ -71,7 +75,7 @@ def ulimit(text: str) -> Ulimit:
     if name not in _ULIMITS or not equals:
         raise UsageError(f"`--ulimit {text}` is no limit: expected NAME=SOFT[:HARD]", f"names are {', '.join(sorted(_ULIMITS))}")
     flag = f"ulimit {name}"
-    values = [_whole(flag, word, -1, _LARGEST) for word in (soft, hard if colon else soft)]
+    values = [whole(flag, word, -1, _LARGEST) for word in (soft, hard if colon else soft)]
     if values[1] != -1 and (values[0] == -1 or values[0] > values[1]):
         raise UsageError(f"`--ulimit {text}`: the soft limit is more than the hard one", "give them as SOFT:HARD")
     return Ulimit(name, values[0], values[1])
@@ -95,9 +99,9 @@ def sysctl(text: str, has_own_network: bool) -> "tuple[str, str]":
 
 def _memory(values: "Values") -> "list[Limit]":
     """docker's rule: as much swap as memory, where nothing is said about it. -1: any amount."""
-    memory = _size_of(values, "memory")
+    memory = size_of(values, "memory")
     swap_text = values.text("memory-swap")
-    both = -1 if swap_text == "-1" else _size_of(values, "memory-swap")
+    both = -1 if swap_text == "-1" else size_of(values, "memory-swap")
     if not memory:
         if both:
             raise UsageError("`--memory-swap` counts memory and swap together, so it wants `--memory` as well")
@@ -106,12 +110,12 @@ def _memory(values: "Values") -> "list[Limit]":
         raise UsageError(f"`--memory {values.text('memory')}` is too little to start with", "at least `6m`")
     if 0 < both < memory:
         raise UsageError(f"`--memory-swap {swap_text}` is less than `--memory`", "it counts memory and swap together")
-    limit = Limit("memory", "memory", _one("memory.limit_in_bytes", memory), _one("memory.max", memory))
+    limit = Limit("memory", "memory", one("memory.limit_in_bytes", memory), one("memory.max", memory))
     if both == -1:
         return [limit]
     both = both or min(2 * memory, _LARGEST)
     flag = "memory-swap" if swap_text else ""
-    swap = Limit(flag, "memory", _one("memory.memsw.limit_in_bytes", both), _one("memory.swap.max", both - memory))
+    swap = Limit(flag, "memory", one("memory.memsw.limit_in_bytes", both), one("memory.swap.max", both - memory))
     return [limit, swap]
 
 
@@ -151,22 +155,30 @@ def _cpuset(text: str) -> "list[Limit]":
 def _pids(values: "Values") -> "list[Limit]":
     """0 and -1 are no limit, as in docker."""
     text = values.text("pids-limit")
-    number = _whole("pids-limit", text, -1, 1 << 22) if text else 0
+    number = whole("pids-limit", text, -1, 1 << 22) if text else 0
     if number == 1 and values.on("init", default=True):
         raise UsageError("`--pids-limit 1` has no room for a program below its init", "`--pids-limit 2`, or `--init=false`")
-    setting = _one("pids.max", number)
+    setting = one("pids.max", number)
     return [Limit("pids-limit", "pids", setting, setting)] if number > 0 else []
 
 
-def _one(file: str, value: int) -> "tuple[Setting, ...]":
+def _rare(values: "Values") -> "list[Limit]":
+    if not any(values.has(name) for name in RARE):
+        return []
+    from jettison.cli.rare_limits import limits as rare
+
+    return rare(values)
+
+
+def one(file: str, value: int) -> "tuple[Setting, ...]":
     return (Setting(file, str(value)),)
 
 
-def _size_of(values: "Values", flag: str) -> int:
+def size_of(values: "Values", flag: str) -> int:
     return size(flag, values.text(flag)) if values.text(flag) else 0
 
 
-def _whole(flag: str, text: str, least: int, most: int) -> int:
+def whole(flag: str, text: str, least: int, most: int) -> int:
     digits = text.removeprefix("-")
     if not _is_digits(digits) or not least <= int(text) <= most:
         raise UsageError(f"`--{flag}`: `{text}` is no whole number between {least} and {most}")

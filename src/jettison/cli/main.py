@@ -18,6 +18,7 @@ VERBS = {
     "slim": "a fat image → the thin one of what it starts",
     "run": "run an image as a sandboxed process",
     "ps": "list the containers that run",
+    "port": "the ports of this machine that lead to a container",
     "logs": "what a detached container has printed",
     "exec": "start a further program in a container",
     "stop": "ask containers for their end, then kill them",

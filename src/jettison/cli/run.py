@@ -48,7 +48,9 @@ COMMAND = Command(
         Flag("entrypoint", "the program, instead of the image's", "PROGRAM"),
         Flag("interactive", "pass stdin on", short="i"),
         Flag("tty", "give it a terminal", short="t"),
-        Flag("network", "`host`, `private` for one of its own with a way out, `none` without", "host|none|private"),
+        Flag("attach", "pass on these streams of its alone; with `stdin` alone, in the background", "STREAM", "a", True),
+        Flag("sig-proxy", "pass signals on to it (always)"),
+        Flag("network", "`host`, `private` for one of its own with a way out, `none` without", "host|none|private", also="net"),
         Flag(
             "publish",
             "a port of this machine that leads to one of its, on 127.0.0.1 unless told",
@@ -58,16 +60,23 @@ COMMAND = Command(
         ),
         Flag("expose", "a port that it serves, for readers: nothing is opened", "PORT[/PROTOCOL]", repeats=True),
         Flag("hostname", "the name it sees as the machine's", "NAME", short="h"),
+        Flag("domainname", "the domain that it sees as the machine's", "NAME"),
         Flag("add-host", "a line of its /etc/hosts", "NAME:IP", repeats=True),
         Flag("dns", "a name server, instead of the machine's", "IP", repeats=True),
         Flag("dns-search", "a domain to look names up in, instead of the machine's", "DOMAIN", repeats=True),
-        Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True),
+        Flag("dns-option", "an option of resolv.conf(5), instead of the machine's", "OPTION", repeats=True, also="dns-opt"),
         Flag("read-only", "let it write to volumes and memory alone"),
         Flag("init", "start it below an init that passes signals on and buries the dead (the default)"),
         Flag("memory", "end it where it takes more memory: bytes, or `512m`, `1g`", "SIZE", short="m"),
         Flag("memory-swap", "memory and swap together, twice `--memory` by default; -1 for any amount of swap", "SIZE"),
+        Flag("memory-reservation", "what it is cut back to first where the machine's memory is short", "SIZE"),
+        Flag("memory-swappiness", "how gladly its memory is swapped out, 0 to 100; control groups of version 1 alone", "NUMBER"),
         Flag("cpus", "how much processor time it gets, in processors: `0.5`, `2`", "NUMBER"),
+        Flag("cpu-shares", "its share of busy processors, against 1024 of others", "NUMBER", short="c"),
+        Flag("cpu-period", "the span that `--cpu-quota` is counted in, in microseconds", "NUMBER"),
+        Flag("cpu-quota", "the processor time it gets in each period, in microseconds", "NUMBER"),
         Flag("cpuset-cpus", "the processors it may use: `0-2,4`", "LIST"),
+        Flag("cpuset-mems", "the memory nodes it may use: `0,1`", "LIST"),
         Flag("pids-limit", "how many processes and threads it may have, the init among them", "NUMBER"),
         Flag("ulimit", "a limit of setrlimit(2): `nofile=1024:2048`", "NAME=SOFT[:HARD]", repeats=True),
         Flag("oom-score-adj", "how gladly the kernel ends it where memory is short, -1000 to 1000", "NUMBER"),
@@ -97,13 +106,15 @@ COMMAND = Command(
         Flag("no-healthcheck", "check nothing, whatever the image says"),
         Flag("label", "a label, to find the container by", "NAME[=VALUE]", short="l", repeats=True),
         Flag("label-file", "read labels from a file", "FILE", repeats=True),
+        Flag("annotation", "a note for whoever inspects the container", "NAME=VALUE", repeats=True),
         Flag("log-driver", "`k8s-file`, or `none`: keep nothing of what a detached program prints", "DRIVER"),
         Flag("log-opt", "`max-size=SIZE` and `max-file=NUMBER`: what the log may take", "NAME=VALUE", repeats=True),
         Flag("cidfile", "write the container's id to a new file", "FILE"),
         Flag("security-opt", "`seccomp=FILE` or `seccomp=unconfined`: which system calls it may make", "OPTION", repeats=True),
         Flag("cap-add", "a capability that root in it has besides the usual seven, or `ALL`", "NAME", repeats=True),
         Flag("cap-drop", "a capability that root in it does not have, or `ALL`", "NAME", repeats=True),
-        Flag("privileged", "refused, with what to say instead"),
+        Flag("pull", "`missing` or `never`: the image has to be in the store", "POLICY"),
+        Flag("platform", "the platform that the image has to be for", "OS/ARCHITECTURE"),
         Flag("explain", "print the steps of the start instead of taking them"),
     ),
     passes_on=True,
@@ -112,10 +123,13 @@ COMMAND = Command(
 _UPKEEP = (
     "detach", "rm", "restart", "stop-signal", "stop-timeout", "health-cmd", "health-interval", "health-timeout",
     "health-start-period", "health-retries", "no-healthcheck", "label", "label-file", "log-driver", "log-opt", "cidfile",
+    "annotation", "attach",
 )  # fmt: skip
 _LIMITS = (
-    "memory", "memory-swap", "cpus", "cpuset-cpus", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
+    "memory", "memory-swap", "memory-reservation", "memory-swappiness", "cpus", "cpu-shares", "cpu-period", "cpu-quota",
+    "cpuset-cpus", "cpuset-mems", "pids-limit", "ulimit", "oom-score-adj", "shm-size", "sysctl", "limits",
 )  # fmt: skip
+_RARE = ("attach", "sig-proxy", "domainname", "pull")
 _TMPFS_OPTIONS = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"}
 _ATTRIBUTES = {
     "ro": (syscalls.ATTR_RDONLY, True), "rw": (syscalls.ATTR_RDONLY, False),
@@ -160,6 +174,7 @@ def call_of(values: "Values", rest: "Sequence[str]") -> Call:
         _options(values),
         values.texts("group-add"),
         _upkeep(values),
+        values.text("platform"),
     )
 
 
@@ -207,15 +222,16 @@ def _options(values: "Values") -> Options:
     )
     options.devices = _devices(values)
     _keep_apart(options)
+    if any(values.has(name) for name in _RARE):
+        from jettison.cli.run_rare import apply
+
+        apply(values, options)
     if options.terminal and options.interactive and not values.on("detach") and not os.isatty(0):
         raise UsageError("the input device is not a TTY", "without `-t` stdin is passed on as it is")
     return options
 
 
 def _capabilities(values: "Values") -> int:
-    if values.on("privileged"):
-        hint = "say what it needs: `--cap-add NAME`, `--device /dev/NAME`, `--security-opt seccomp=unconfined`"
-        raise UsageError("`--privileged` cannot be had: a world is always shut off from the machine", hint)
     if not values.has("cap-add") and not values.has("cap-drop"):
         return USUAL
     from jettison.cli.capability_flags import chosen

@@ -12,7 +12,13 @@ COMMAND = Command(
     "Ask programs for their end, and kill those that do not come to it.",
     "jettison stop web\njettison stop -t 60 db",
     (
-        Flag("time", "how long to wait before the kill, instead of the container's own; -1 for ever", "SECONDS", short="t"),
+        Flag(
+            "time",
+            "how long to wait before the kill, instead of the container's own; -1 for ever",
+            "SECONDS",
+            short="t",
+            also="timeout",
+        ),
         Flag("signal", "what to send, instead of the container's stop signal", "SIGNAL", short="s"),
     ),
 )

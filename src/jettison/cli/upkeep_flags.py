@@ -19,7 +19,8 @@ _UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 
 def upkeep(values: "Values") -> Upkeep:
     """From the flags. Errors: UsageError that names the flag."""
-    is_detached, removes = values.on("detach"), values.on("rm")
+    takes_stdin = values.has("attach") and not {"stdout", "stderr"} & {text.lower() for text in values.texts("attach")}
+    is_detached, removes = values.on("detach") or takes_stdin, values.on("rm")
     restart = _restart(values.text("restart", "no"))
     if removes and restart.policy != "no":
         raise UsageError("`--rm` and `--restart` contradict each other", "leave one of them out")
@@ -37,6 +38,8 @@ def upkeep(values: "Values") -> Upkeep:
         log_bytes,
         log_files,
         values.text("cidfile"),
+        takes_stdin,
+        [_label(text, "annotation") for text in values.texts("annotation")],
     )
 
 
@@ -114,9 +117,9 @@ def _label_lines(paths: "Sequence[str]") -> "list[str]":
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _label(text: str) -> str:
+def _label(text: str, flag: str = "label") -> str:
     """NAME=VALUE; the value is empty where none is given."""
     name, _, value = text.partition("=")
     if not name or "\0" in text:
-        raise UsageError(f"`--label {text}` has no name", "as in `--label tier=front`")
+        raise UsageError(f"`--{flag} {text}` has no name", f"as in `--{flag} tier=front`")
     return f"{name}={value}"

@@ -26,10 +26,11 @@ _SIGTERM = 15
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 
 
-def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
+def detach(kept: "Kept", log: "Log | None", stdin: int = -1) -> None:
     """Run a container in the background, and come back when its program has started. The container is its runner's from here on.
 
-    `log` takes what it prints; `keeps_stdin`: its stdin never ends. Errors: NotStarted, with the status that `run` gives.
+    `log` takes what it prints; `stdin`: the descriptor that it reads from, -1 for nothing. Errors: NotStarted, with the
+    status that `run` gives.
     """
 
     def run(ready: "Callable[[], None]") -> None:
@@ -39,7 +40,7 @@ def detach(kept: "Kept", log: "Log | None", keeps_stdin: bool) -> None:
             os.chdir("/")
             syscalls.set_command_line(f"jettison: container {container.id[:12]}")
             _close_inherited(kept.options.listening)
-            logger = _connect(log, keeps_stdin)
+            logger = _connect(log, stdin)
             kept.ready = ready
             try:
                 keep(kept)
@@ -121,11 +122,11 @@ def leave_streams() -> None:
     os.close(null)
 
 
-def _connect(log: "Log | None", keeps_stdin: bool) -> int:
+def _connect(log: "Log | None", stdin: int) -> int:
     """Leave the caller's streams: the process id of who writes the log, or 0."""
     leave_streams()
-    if keeps_stdin:
-        os.dup2(os.pipe()[0], 0)  # its other end is ours, and stays open
+    if stdin >= 0:
+        os.dup2(stdin, 0)  # the other end of a pipe of ours is open here too, so that it does not end
     if log is None:
         return 0
     pipes = [os.pipe() for _ in range(2)]

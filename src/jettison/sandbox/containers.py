@@ -68,6 +68,10 @@ class Found:
             return "exited"
         return "running" if self.running else "restarting" if self._has_run() else "created"
 
+    def ports(self) -> "list[list[str]]":
+        """Of each published port: the machine's address and port, the container's port, the protocol. None where it has ended."""
+        return [line.split() for line in _read(f"{self.folder}/ports").decode().splitlines()] if self.running else []
+
     def health(self) -> "dict[str, Any]":
         """docker's State.Health; nothing where nobody checks."""
         import json

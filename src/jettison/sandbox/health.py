@@ -51,10 +51,15 @@ class Status:
         return json.dumps({"Status": self._status, "FailingStreak": self._failures, "Log": self._log}).encode()
 
 
-def start_checks(container: "Container", health: "Health", process: Process, options: "Options", child: "Child") -> int:
-    """The process id of who checks from now on, until it is killed or the runner is."""
+def first_status(container: "Container", health: "Health") -> Status:
+    """`starting`, told to whoever looks."""
     status = Status(health.retries)
     container.replace("health", status.write())
+    return status
+
+
+def start_checks(container: "Container", health: "Health", process: Process, options: "Options", status: Status) -> int:
+    """The process id of who checks from now on, until it is killed or the runner is. It has all that we have open."""
     parent = os.getpid()
     pid = os.fork()
     if pid:

@@ -10,12 +10,12 @@ from jettison.sandbox.supervise import ENDING, Confined, Signals, require_one_th
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jettison.oci.process import Process
+    from jettison.sandbox.health import Status
     from jettison.sandbox.plan import Options, Place
     from jettison.sandbox.state import Container
-    from jettison.sandbox.supervise import Child
     from jettison.sandbox.upkeep import Health, Restart
 else:
     import _signal
@@ -81,12 +81,13 @@ def _run(kept: Kept) -> "tuple[int, bool, bool]":
     with Confined(kept.process, kept.options, kept.place) as start:
         child, checker = start(), 0
         try:
+            health = _first_health(kept)
             if kept.options.private:
-                kept.container.publishes(kept.options.private.published, kept.options.private.address)
+                kept.container.replace("ports", _ports(kept.options.private.published))
             kept.container.runs(child)
             kept.ready()
             kept.ready = _nothing
-            checker = _start_checks(kept, child)
+            checker = _start_checks(kept, health)  # not before: who waits for us would wait for it as well
             status = child.follow(kept.options.interactive)
         except BaseException:  # as of a full disk: nobody would ever end it
             _end(child.pid)
@@ -106,13 +107,26 @@ def _nothing() -> None:
     return
 
 
-def _start_checks(kept: Kept, child: "Child") -> int:
-    """The process id of who checks the health, 0 where nobody does."""
+def _ports(published: "Sequence[tuple[str, int, int, str]]") -> bytes:
+    """A line for each: the machine's address and port, the container's port, the protocol."""
+    return "".join(f"{address} {host} {container} {protocol}\n" for address, host, container, protocol in published).encode()
+
+
+def _first_health(kept: Kept) -> "Status | None":
     if kept.health is None:
+        return None
+    from jettison.sandbox.health import first_status
+
+    return first_status(kept.container, kept.health)
+
+
+def _start_checks(kept: Kept, status: "Status | None") -> int:
+    """The process id of who checks the health, 0 where nobody does."""
+    if kept.health is None or status is None:
         return 0
     from jettison.sandbox.health import start_checks
 
-    return start_checks(kept.container, kept.health, kept.process, kept.options, child)
+    return start_checks(kept.container, kept.health, kept.process, kept.options, status)
 
 
 def _rest(pause_s: float) -> bool:

@@ -185,6 +185,11 @@ class Confinement:
                 if limit.flag:
                     self._refuse(*cgroups.refusal(limit.flag, site))
                 continue
+            if not limit.settings[site.version]:
+                self._refuse(
+                    f"`--{limit.flag}` cannot be enforced: control groups of version {site.version} have no such limit", ""
+                )
+                continue
             try:
                 self._group.apply(limit, site)
             except OSError as error:

@@ -107,6 +107,8 @@ class Options:
         self.memory = tuple(memory)
         self.names = names
         self.added_groups: tuple[int, ...] = ()
+        self.domainname = ""
+        self.unattached: tuple[int, ...] = ()  # of descriptors 1 and 2 those that nobody wants to see
         self.system_calls = system_calls  # None: the usual filter
         self.limits = limits
         self.listening = listening  # how many sockets, from descriptor 3 on, a service manager passes on
@@ -157,6 +159,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Session(options.interactive or options.terminal),
         CommandLine(),
         *([Hostname(options.hostname)] if options.hostname else []),
+        *_rare(options),
         # The image's files.
         Workspace(place.workspace),
         OverlayRoot(place.layers),
@@ -211,6 +214,15 @@ def _filled(options: Options) -> "list[Operation]":
     from jettison.sandbox.volumes import Fill
 
     return [Fill(volume) for volume in options.volumes]
+
+
+def _rare(options: Options) -> "list[Operation]":
+    if not options.domainname and not options.unattached:
+        return []
+    from jettison.sandbox.rare import Domainname, Unattached
+
+    domain: list[Operation] = [Domainname(options.domainname)] if options.domainname else []
+    return domain + ([Unattached(options.unattached)] if options.unattached else [])
 
 
 def _memory(process: "Process", options: Options) -> "list[Operation]":

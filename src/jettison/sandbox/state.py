@@ -4,10 +4,10 @@
         lock           held by the runner; where it is free, the container has ended. It tells the runner's process id, and
                        while the program runs those of now, at the end how it ended
         config         what does not change, as fields of a record
-        network        its address in a private network, and a published port a line
         stopping       there where somebody asked for the end: no restart
         filter         the system calls that a profile allows the program
         health         how the last health checks went
+        ports          the ports of this machine that lead to it, a line each
         log, log.1     what a detached program printed
     names/<name>       a link to the id
 
@@ -64,11 +64,11 @@ class Running:
 
 class Ended:
     """How a container ended: its status, when (in nanoseconds), whether by its memory limit, how often it was started again, and
-    when for the last time."""
+    when last; 0 where it never was."""
 
     __slots__ = ("at_ns", "by_memory", "restarts", "since_ns", "status")
 
-    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int, since_ns: int) -> None:
+    def __init__(self, status: int, at_ns: int, by_memory: int, restarts: int, since_ns: int = 0) -> None:
         self.status = status
         self.at_ns = at_ns
         self.by_memory = bool(by_memory)
@@ -125,11 +125,6 @@ class Container:
         self._since_ns = time.time_ns()
         start = start_of(child.pid)
         self._tell(_RUNS, child.pid, start, self._since_ns, self._restarts, os.getpid(), self._memory, *child.spaces)
-
-    def publishes(self, ports: "Sequence[tuple[str, int, int, str]]", address: str) -> None:
-        """Which ports lead to which, and its own address."""
-        lines = [address, *(f"{ip} {port} {inside} {protocol}" for ip, port, inside, protocol in ports)]
-        self.replace("network", "\n".join(lines).encode())
 
     def rests(self) -> None:
         """The program has ended, and is to be started again."""

@@ -218,6 +218,12 @@ def set_hostname(name: str) -> None:
     _call("sethostname", encoded, len(encoded))
 
 
+def set_domainname(name: str) -> None:
+    """setdomainname(2)."""
+    encoded = os.fsencode(name)
+    _call("setdomainname", encoded, len(encoded))
+
+
 def set_process(option: int, value: int) -> None:
     """prctl(2) of one argument."""
     _call("prctl", option, value)

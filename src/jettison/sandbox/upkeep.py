@@ -89,7 +89,8 @@ class HealthFlags:
 
 class Upkeep:
     """`is_detached`: it runs on without its caller. `is_kept`: its state stays when it has ended. `log_bytes`, `log_files`: what
-    its log may take; no log where `log_files` is 0. `stop_signal`: by docker's name or number, empty for the image's."""
+    its log may take; no log where `log_files` is 0. `stop_signal`: by docker's name or number, empty for the image's.
+    `takes_stdin`: detached, it reads what its caller would."""
 
     def __init__(
         self,
@@ -103,6 +104,8 @@ class Upkeep:
         log_bytes: int = 0,
         log_files: int = 0,
         cidfile: str = "",
+        takes_stdin: bool = False,
+        annotations: "Sequence[str]" = (),
     ) -> None:
         self.is_detached = is_detached
         self.is_kept = is_kept
@@ -114,6 +117,8 @@ class Upkeep:
         self.log_bytes = log_bytes
         self.log_files = log_files
         self.cidfile = cidfile
+        self.takes_stdin = takes_stdin
+        self.annotations = tuple(annotations)
 
 
 def _first(given: "float | None", image: float, default: float) -> float:

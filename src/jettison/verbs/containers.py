@@ -7,6 +7,7 @@ from jettison.errors import UsageError
 from jettison.image.store import LocalStore
 from jettison.sandbox import containers as states
 from jettison.sandbox.containers import Found
+from jettison.sandbox.ports import bracketed
 from jettison.sandbox.signals import KILL, signal_number
 from jettison.sandbox.state import Ended
 
@@ -35,6 +36,7 @@ class Listed(NamedTuple):
     since_ns: int  # the state's beginning
     exit_status: int | None
     health: str
+    ports: tuple[str, ...] = ()  # docker's words: `127.0.0.1:8080->80/tcp`
 
 
 def ps(store: LocalStore, all: bool = False, filters: Sequence[str] = ()) -> list[Listed]:
@@ -84,6 +86,7 @@ def _listed(found: Found) -> Listed:
         since_ns,
         ended.status if ended else None,
         found.health_word(),
+        tuple(f"{bracketed(address)}:{host}->{port}/{protocol}" for address, host, port, protocol in found.ports()),
     )
 
 

@@ -65,8 +65,10 @@ def _container(found: Found) -> dict[str, Any]:
             "NetworkMode": found.text("network"),
             "AutoRemove": not found.is_kept,
             "RestartPolicy": {"Name": found.text("restart"), "MaximumRetryCount": int(found.text("restart-limit"))},
+            "Annotations": _pairs(found, "annotation"),
             "ReadonlyRootfs": "read-only" in found.config,
         },
+        "NetworkSettings": {"Ports": _ports(found)},
         "Mounts": [_mount(text) for text in found.config.get("mount", ())],
         "Config": {
             "Hostname": found.text("hostname"),
@@ -74,7 +76,7 @@ def _container(found: Found) -> dict[str, Any]:
             "Tty": "tty" in found.config,
             "Image": found.text("image"),
             "WorkingDir": found.text("workdir"),
-            "Labels": dict(label.partition("=")[::2] for label in found.config.get("label", ())),
+            "Labels": _pairs(found, "label"),
             "StopSignal": found.text("stop-signal") or "SIGTERM",
             "StopTimeout": int(found.text("stop-timeout")),
         },
@@ -91,14 +93,26 @@ def _state(found: Found) -> dict[str, Any]:
         "OOMKilled": bool(ended and ended.by_memory),
         "Pid": running.init if running else 0,
         "ExitCode": ended.status if ended else 0,
-        "StartedAt": _stamp(since_ns) if since_ns else _NEVER,
-        "FinishedAt": _stamp(ended.at_ns) if ended else _NEVER,
+        "StartedAt": _stamp(since_ns),
+        "FinishedAt": _stamp(ended.at_ns if ended else 0),
     }
     health = found.health()
     if health:
         log = [{**line, "Start": _stamp(line["Start"]), "End": _stamp(line["End"])} for line in health.get("Log", ())]
         state["Health"] = {**health, "Log": log}
     return state
+
+
+def _ports(found: Found) -> dict[str, list[dict[str, str]]]:
+    ports: dict[str, list[dict[str, str]]] = {}
+    for address, host, port, protocol in found.ports():
+        ports.setdefault(f"{port}/{protocol}", []).append({"HostIp": address, "HostPort": host})
+    return ports
+
+
+def _pairs(found: Found, key: str) -> dict[str, str]:
+    """In the order of their names, as Go's maps are written."""
+    return dict(sorted(text.partition("=")[::2] for text in found.config.get(key, ())))
 
 
 def _mount(text: str) -> dict[str, Any]:
@@ -108,4 +122,6 @@ def _mount(text: str) -> dict[str, Any]:
 
 
 def _stamp(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat().replace("+00:00", "Z")
+    """As Go writes it, to the nanosecond."""
+    seconds, rest_ns = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z" if time_ns else _NEVER

@@ -50,6 +50,7 @@ class Flags(TypedDict, total=False):
     publish: Sequence[str | int]
     expose: Sequence[str | int]
     hostname: str
+    domainname: str
     add_host: Mapping[str, str]
     dns: Sequence[str]
     dns_search: Sequence[str]
@@ -58,8 +59,14 @@ class Flags(TypedDict, total=False):
     init: bool
     memory: str | int
     memory_swap: str | int
+    memory_reservation: str | int
+    memory_swappiness: int
     cpus: str | float
+    cpu_shares: int
+    cpu_period: int
+    cpu_quota: int
     cpuset_cpus: str
+    cpuset_mems: str
     pids_limit: int
     ulimit: Mapping[str, str | int]
     oom_score_adj: int
@@ -69,6 +76,7 @@ class Flags(TypedDict, total=False):
     name: str
     label: Mapping[str, str]
     label_file: Sequence[Path]
+    annotation: Mapping[str, str]
     cidfile: Path
     restart: str
     stop_signal: str | int
@@ -83,6 +91,7 @@ class Flags(TypedDict, total=False):
     cap_drop: Sequence[str]
     device: Sequence[str]
     security_opt: Sequence[str]
+    platform: str
     store: Path
 
 

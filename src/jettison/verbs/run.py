@@ -29,7 +29,7 @@ class Call:
     """One start: the image, the program's arguments, and how they differ from what the image says.
 
     `env`: NAME=VALUE texts, or NAME to remove one. `entrypoint`: None keeps the image's. `name`: unique among what runs.
-    `groups`: more groups of the program, names of the image's or numbers.
+    `groups`: more groups of the program, names of the image's or numbers. `platform`: what the image has to be for, or empty.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Call:
         options: "Options | None" = None,
         groups: "Sequence[str]" = (),
         upkeep: "Upkeep | None" = None,
+        platform: str = "",
     ) -> None:
         self.image = image
         self.arguments = tuple(arguments)
@@ -55,6 +56,7 @@ class Call:
         self.options = options or Options()
         self.groups = tuple(groups)
         self.upkeep = upkeep or Upkeep()
+        self.platform = platform
 
 
 def run(
@@ -73,6 +75,10 @@ def run(
     open_streams()
     serve(call)
     store = store_path(store)
+    if call.platform:
+        from jettison.verbs.platform import require_platform
+
+        require_platform(store, call.image, call.platform)
     record, lock = _hold(store, call.image, make_reporter)
     held = [lock]
     try:
@@ -97,9 +103,10 @@ def _detach(kept: Kept, upkeep: Upkeep, announce: "Callable[[str], object]") -> 
 
     container, options = kept.container, kept.options
     options.interactive = options.interactive and not options.terminal  # nobody types
+    stdin = (os.dup(0) if upkeep.takes_stdin else os.pipe()[0]) if options.interactive else -1
     log = Log(container.folder, upkeep.log_bytes, upkeep.log_files) if upkeep.log_files else None
     try:
-        detach(kept, log, options.interactive)
+        detach(kept, log, stdin)
     finally:
         if log:
             log.close()
@@ -224,6 +231,7 @@ def _facts(call: Call, record: Record, process: Process) -> "list[tuple[str, str
         ("stop-timeout", str(upkeep.stop_timeout_s)),
         *(("layer", layer) for layer in record.layers),
         *(("label", text) for text in upkeep.labels),
+        *(("annotation", text) for text in upkeep.annotations),
         *(("arg", text) for text in process.argv),
         *(("mount", f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}") for mount in options.binds()),
     ]
@@ -309,9 +317,11 @@ def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     """What a program looks up about names: the machine's own files with its network, almost nothing without."""
     hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
     if options.has_own_network:
-        hosts = _LOCALHOST + f"127.0.0.1\t{hostname}\n".encode()
+        full_name = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
+        hosts = _LOCALHOST + f"127.0.0.1\t{full_name}\n".encode()
+        if options.private:
+            hosts = options.private.hosts_file(_LOCALHOST, full_name)
     if options.private:
-        hosts = options.private.hosts_file(_LOCALHOST, hostname)
         resolv = options.private.resolver_file(bool(options.names and options.names.servers))
     if options.names:
         hosts, resolv = options.names.hosts_file(hosts or _LOCALHOST), options.names.resolver_file(resolv)

@@ -82,3 +82,20 @@ def test_help_shows_an_example_first_and_every_flag() -> None:
 
     assert text.index("Example:") < text.index("Usage:") < text.index("Flags:")
     assert all(f"--{flag.name}" in text for flag in COMMAND.flags)
+
+
+def test_a_flag_has_dockers_other_name_too() -> None:
+    """Scripts say `--net` and `--dns-opt`."""
+    flag = Flag("network", "which", "NAME", also="net")
+
+    values, rest = parse(Command("run", "IMAGE", "Run.", "x", (flag,)), ["--net=host", "app"])
+
+    assert (values.text("network"), rest) == ("host", ["app"])
+
+
+def test_a_flag_of_dockers_that_is_declined_says_why() -> None:
+    """And what to do instead."""
+    with pytest.raises(UsageError, match="cannot be had") as error:
+        parse(Command("run", "IMAGE", "Run.", "x"), ["--privileged", "app"])
+
+    assert "--cap-add" in error.value.hint

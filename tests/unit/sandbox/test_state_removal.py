@@ -6,7 +6,7 @@ import pytest
 
 from jettison.errors import UsageError
 from jettison.oci.process import Process, User
-from jettison.sandbox.containers import Found, mark_stopping
+from jettison.sandbox.containers import Found, _mark_stopping
 from jettison.sandbox.state import Container, sweep
 
 PROCESS = Process(["/hello"], [], "/", User(0, 0))
@@ -21,7 +21,7 @@ def test_who_asks_for_the_end_does_not_keep_the_state(store: Path) -> None:
     """`stop` leaves its mark in a folder that its runner removes all the same."""
     with Container(str(store)) as container:
         container.register("web", [], PROCESS, None)
-        mark_stopping(Found(str(store), container.id))
+        _mark_stopping(Found(str(store), container.id))
     assert (names(store, "containers"), names(store, "names")) == ([], [])
 
 

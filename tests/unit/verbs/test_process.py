@@ -10,8 +10,10 @@ from jettison.errors import UsageError
 from jettison.verbs.process import Flags, _laid_out, _require_no_nul
 
 # What is said otherwise, or has no meaning where nobody sits at a terminal, and for what is never detached.
-NO_KEYWORDS = {"interactive", "tty", "rm", "explain", "quiet", "verbose", "help", "detach", "log_driver", "log_opt"}
-NO_KEYWORDS |= {"privileged"}  # which `run` refuses
+NO_KEYWORDS = {
+    "interactive", "tty", "rm", "explain", "quiet", "verbose", "help", "detach", "log_driver", "log_opt", "attach", "sig_proxy",
+    "pull",
+}  # fmt: skip
 
 
 def words(**flags: object) -> list[str]:
