@@ -1,13 +1,9 @@
 """What a program sees of `jettison run`, as root and as an ordinary user."""
 
-import fcntl
 import os
-import pty
 import select
 import signal
-import struct
 import subprocess
-import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import worlds
+from screens import Screen
 from worlds import World
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -486,44 +483,6 @@ def test_explain_starts_nothing(world: World) -> None:
 
 
 # Terminals
-
-
-class Screen:
-    """A terminal with `jettison run` in it."""
-
-    def __init__(self, world: World, *arguments: str) -> None:
-        self.process, self.master = pty.fork()
-        if self.process == 0:
-            os.environ["JETTISON_HOME"] = str(world.store)
-            command = [*world.jettison.command, "run", *arguments]
-            os.execvp(command[0], command)
-        self.before = termios.tcgetattr(self.master)
-        self.seen = ""
-
-    def wait_for(self, text: str, wait_s: float = 10) -> str:
-        """What is on the screen up to a text, from where the last wait ended."""
-        until_s = time.monotonic() + wait_s
-        while text not in self.seen and time.monotonic() < until_s:
-            if select.select([self.master], [], [], 0.1)[0]:
-                try:
-                    self.seen += os.read(self.master, 65536).decode()
-                except OSError:
-                    break
-        before, found, self.seen = self.seen.partition(text)
-        assert found, f"no {text!r} in {before!r}"
-        return before
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def end(self) -> int:
-        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
-        assert termios.tcgetattr(self.master) == self.before
-        os.close(self.master)
-        return status
 
 
 def test_a_terminal(world: World) -> None:

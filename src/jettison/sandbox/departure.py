@@ -56,7 +56,8 @@ class Identity(Operation):
 
 
 class Session(Operation):
-    """A session without a terminal, so that nothing can be typed into the caller's (CVE-2017-5226); no keys, a known umask."""
+    """A session without a terminal, so that nothing can be typed into the caller's (CVE-2017-5226); no keys; a known
+    umask, and memory laid out as usual."""
 
     def __init__(self, keeps_stdin: bool) -> None:
         self.keeps_stdin = keeps_stdin
@@ -67,6 +68,7 @@ class Session(Operation):
     def execute(self, world: "World") -> None:
         os.setsid()
         os.umask(0o022)
+        syscalls.set_usual_personality()
         syscalls.new_session_keyring()
         if not self.keeps_stdin:
             null = os.open("/dev/null", os.O_RDONLY)

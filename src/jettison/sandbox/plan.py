@@ -31,6 +31,7 @@ from jettison.sandbox.operations import (
     Workspace,
     Writable,
 )
+from jettison.sandbox.processors import HiddenHeat
 from jettison.sandbox.program import Execute, Program
 from jettison.sandbox.seccomp import UNCONFINED, SystemCalls
 
@@ -156,6 +157,7 @@ def plan(process: "Process", options: Options, place: Place) -> "list[Operation]
         Masked("proc", HIDDEN_PROC),
         Sys(options.has_own_network),
         Masked("sys", HIDDEN_SYS),
+        HiddenHeat(),
         Cgroups(),
         Dev(),
         Terminals(),

@@ -251,6 +251,11 @@ def set_filter(program: bytes, flags: int = 0) -> None:
     _call("syscall", _SECCOMP[os.uname().machine], _SECCOMP_SET_MODE_FILTER, flags, _words(len(program) // 8) + bytes(address))
 
 
+def set_usual_personality() -> None:
+    """personality(2): addresses are chosen anew at each start, and what is read is not executed, whatever the caller has set."""
+    _call("personality", 0)
+
+
 def new_session_keyring() -> None:
     """Leave the caller's session keyring behind. Where the kernel has none, there is nothing to leave."""
     number = _KEYCTL.get(os.uname().machine, _KEYCTL_GENERIC)
