@@ -203,8 +203,15 @@ def test_nothing_is_pushed_into_the_callers_terminal(world: World, tmp_path: Pat
 
 # What programs are told, and what Python leaves
 
+
+def lose_the_folder() -> None:
+    os.mkdir("gone")
+    os.chdir("gone")
+    os.rmdir("../gone")
+
+
 CALLERS: dict[str, Callable[[], object]] = {
-    "a caller in a folder that is gone": lambda: (os.mkdir("gone"), os.chdir("gone"), os.rmdir("../gone")),
+    "a caller in a folder that is gone": lose_the_folder,
     "a caller with a closed stdin": lambda: os.close(0),
     "a caller with a stopped child": lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
 }
