@@ -168,6 +168,13 @@ def test_a_working_directory_behind_a_link(world: World, way: str, outside: Path
 # Accounts (R17)
 
 MEMBERS = ",".join(f"u{number}" for number in range(1_000_000))
+
+
+def make_large(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 30)
+
+
 DATABASES: dict[str, Fill] = {
     "a fifo": lambda path: os.mkfifo(path),
     "an endless device": lambda path: path.symlink_to("/dev/zero"),
@@ -177,7 +184,7 @@ DATABASES: dict[str, Fill] = {
     "a descriptor": lambda path: path.symlink_to("/proc/self/fd/3"),
     "a folder": lambda path: path.mkdir(),
     "itself": lambda path: path.symlink_to("passwd"),
-    "a gibibyte": lambda path: path.open("w").truncate(1 << 30),
+    "a gibibyte": make_large,
     "a line without an end": lambda path: path.write_text("a" * (8 << 20)),
     "a million members": lambda path: path.write_text(f"g:x:5:{MEMBERS}\n"),
     "NUL bytes": lambda path: path.write_bytes(b"daemon\0:x:0:0::/:\n\0daemon:x:0:0::/:\n"),
