@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench import engines, inputs
-from bench.cases import MIB, USER, Bench, Figure, Result, for_ordinary_user, ratio
+from bench.cases import MIB, Bench, Figure, Result, for_ordinary_user, ratio
 from bench.engines import INSTALLED
 from bench.measure import Row, side_by_side
 
@@ -27,7 +27,7 @@ def unpack(bench: Bench) -> Result:
     """What the first `jettison run` of an image does before it starts, and `umoci unpack` of the same image."""
     layout = inputs.system_layout(bench.folder)
     user_command, user_env = for_ordinary_user(bench, inputs.c_hello(bench.folder))
-    drop = [engines.tool("setpriv"), "--reuid", str(USER), "--regid", str(USER), "--clear-groups"]
+    drop = engines.as_user()
     engines.call([INSTALLED], "load", "-i", str(layout), env=dict(bench.env))
     engines.call([*drop, *user_command], "load", "-i", str(layout), env=dict(user_env))
     user_store = Path(user_env["JETTISON_HOME"])

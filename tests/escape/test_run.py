@@ -25,7 +25,7 @@ from worlds import World
 
 
 def test_no_descriptor_of_the_caller_is_open(world: World) -> None:
-    """However many the caller left open, of folders of the machine."""
+    """However many the caller left open, of folders of the machine (R2, P2)."""
     folders = [os.open("/", os.O_RDONLY) for _ in range(20)]
     for folder in folders:
         os.set_inheritable(folder, True)
@@ -40,7 +40,7 @@ def test_no_descriptor_of_the_caller_is_open(world: World) -> None:
 
 
 def test_closed_streams_stay_so(world: World) -> None:
-    """Where the caller closed stdin, stdout and stderr, no file of the runner's takes their place."""
+    """Where the caller closed stdin, stdout and stderr, no file of the runner's takes their place (R2)."""
     folder = world.folder("seen")
     script = "for fd in 0 1 2; do readlink /proc/self/fd/$fd; done > /v/links; ls /proc/self/fd > /v/fds"
 
@@ -55,7 +55,7 @@ def test_closed_streams_stay_so(world: World) -> None:
 @pytest.mark.parametrize("number", [*range(3, 12), 20, 60])
 @pytest.mark.parametrize("pattern", ["/proc/self/fd/{}", "/proc/1/fd/{}", "/link{}", "/proc/self/fd/{}/../../.."])
 def test_a_working_directory_is_inside(world: World, pattern: str, number: int) -> None:
-    """A descriptor's link in /proc, also through a link of the image, leads nowhere."""
+    """A descriptor's link in /proc, also through a link of the image, leads nowhere (R2)."""
 
     def fill(folder: Path) -> None:
         (folder / f"link{number}").symlink_to(f"/proc/self/fd/{number}")
@@ -69,7 +69,7 @@ def test_a_working_directory_is_inside(world: World, pattern: str, number: int) 
 
 
 def test_no_process_of_the_machine_can_be_looked_into(world: World) -> None:
-    """The init is jettison's interpreter: neither its file nor its memory, descriptors and root can be opened."""
+    """The init is jettison's interpreter: neither its file nor its memory, descriptors and root can be opened (R1)."""
     script = (
         "for f in exe root cwd fd/0 mem map_files environ; do test -r /proc/1/$f && cat /proc/1/$f >/dev/null && echo $f; done"
     )
@@ -89,7 +89,8 @@ def test_the_callers_command_line_is_not_seen(world: World) -> None:
 
 @pytest.mark.parametrize("entrypoint", ["/proc/self/exe", "/exe", "/script", "/nested", "/unreadable", "/proc/1/exe"])
 def test_the_interpreter_cannot_be_executed(world: World, entrypoint: str) -> None:
-    """An image whose program is a link to the runner itself, or a script of such an interpreter, is refused (CVE-2019-5736)."""
+    """An image whose program is a link to the runner itself, or a script of such an interpreter, is refused (CVE-2019-5736)
+    (R1)."""
 
     def fill(folder: Path) -> None:
         (folder / "exe").symlink_to("/proc/self/exe")
@@ -130,7 +131,7 @@ TRAPS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("place", ["proc", "sys", "dev"])
 def test_a_trap_in_place_of_a_mount_point(world: World, place: str, trap: str) -> None:
-    """It fails cleanly, and nothing of the machine is touched."""
+    """It fails cleanly, and nothing of the machine is touched (R5)."""
     world.image(lambda folder: TRAPS[trap](folder / place))
     before = (set(os.listdir("/tmp")), worlds.own_mounts(world))
 
@@ -143,7 +144,7 @@ def test_a_trap_in_place_of_a_mount_point(world: World, place: str, trap: str) -
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_trap_below_dev(world: World, trap: str) -> None:
-    """What the image has in /dev is covered: /dev/null of a world is the machine's (CVE-2025-31133, CVE-2025-52565)."""
+    """What the image has in /dev is covered: /dev/null of a world is the machine's (CVE-2025-31133, CVE-2025-52565) (R6, R7)."""
 
     def fill(folder: Path) -> None:
         (folder / "dev").mkdir()
@@ -158,7 +159,7 @@ def test_a_trap_below_dev(world: World, trap: str) -> None:
 @pytest.mark.parametrize("trap", TRAPS)
 @pytest.mark.parametrize("name", ["hosts", "hostname", "resolv.conf"])
 def test_a_trap_in_place_of_a_file_of_ours(world: World, name: str, trap: str) -> None:
-    """It is replaced inside; nothing is written through it."""
+    """It is replaced inside; nothing is written through it (R5)."""
 
     def fill(folder: Path) -> None:
         (folder / "etc").mkdir()
@@ -170,7 +171,7 @@ def test_a_trap_in_place_of_a_file_of_ours(world: World, name: str, trap: str) -
 
 
 def test_etc_as_a_link_out(world: World) -> None:
-    """A folder's link is followed inside (CVE-2026-55686)."""
+    """A folder's link is followed inside (CVE-2026-55686) (R5)."""
     folder = world.folder("outside")
     world.image(lambda root: (root / "etc").symlink_to(folder))
 
@@ -180,7 +181,7 @@ def test_etc_as_a_link_out(world: World) -> None:
 
 @pytest.mark.parametrize("link", ["/", "..", "../../../..", "/proc/self/root", "/proc/1/root", "{outside}", "loop"])
 def test_volumes_stay_inside(world: World, link: str) -> None:
-    """A target's parent is a link of the image (CVE-2021-30465, CVE-2024-45310, CVE-2024-9341)."""
+    """A target's parent is a link of the image (CVE-2021-30465, CVE-2024-45310, CVE-2024-9341) (R4, R10)."""
     outside, source = world.folder("outside"), world.folder("source")
     (source / "file").write_text("x")
     world.image(lambda root: (root / "loop").symlink_to(link.format(outside=outside)))
@@ -197,7 +198,7 @@ def test_volumes_stay_inside(world: World, link: str) -> None:
 @pytest.mark.parametrize("link", ["/", "..", "/proc/self/root", "/proc/1/root", "{outside}", "loop"])
 @pytest.mark.parametrize("place", ["run", "run/secrets"])
 def test_secrets_stay_inside(world: World, place: str, link: str) -> None:
-    """Where the image has a link in their place, nothing is written outside (CVE-2024-9341)."""
+    """Where the image has a link in their place, nothing is written outside (CVE-2024-9341) (R20)."""
     outside = world.folder("outside")
 
     def fill(root: Path) -> None:
@@ -251,7 +252,7 @@ def said_of_processes() -> list[bytes]:
 @pytest.mark.parametrize("place", ["loop", "loop/below"])
 def test_named_volumes_stay_inside(world: World, place: str, link: str) -> None:
     """Where the image has a link in a volume's place, nothing of the machine is copied into the volume, or written
-    (CVE-2022-23648, CVE-2024-9341)."""
+    (CVE-2022-23648, CVE-2024-9341) (R20)."""
     outside = world.folder("outside")
     for folder in (outside, outside / "below"):
         folder.mkdir(exist_ok=True)
@@ -289,7 +290,7 @@ def test_what_is_copied_into_a_volume_is_the_images(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["../../etc", "..", ".", ".hidden", "a/../../b", "/etc", "a/b", "é", "x" * 129, "a\nb"])
 def test_a_volumes_name_is_never_a_way_out(world: World, name: str) -> None:
-    """It is one file name of the store's own folder."""
+    """It is one file name of the store's own folder (R44)."""
     done = world.call("--mount", f"type=volume,source={name},target=/v", "box", "true")
 
     assert done.returncode == 125
@@ -297,16 +298,18 @@ def test_a_volumes_name_is_never_a_way_out(world: World, name: str) -> None:
 
 
 def test_a_race_for_a_volumes_place(world: World) -> None:
-    """Somebody who shares a volume swaps a folder in it for a link, while something is mounted there (CVE-2021-30465)."""
+    """Somebody who shares a volume swaps a folder in it for a link, while something is mounted there (CVE-2021-30465)
+    (R4, R10)."""
     shared, outside, source = world.folder("shared"), world.folder("outside"), world.folder("source")
     (shared / "place/deep").mkdir(parents=True)
     (shared / "link").symlink_to(outside)
     is_over = threading.Event()
     swapper = threading.Thread(target=swap, args=(shared, is_over))
     before = worlds.own_mounts(world)
+    deeper = ("-v", f"{source}:/v/place/deep/er", "--tmpfs", "/v/place/memory")
     swapper.start()
 
-    done = [world.call("-v", f"{shared}:/v", "-v", f"{source}:/v/place/deep/er", "box", "true") for _ in range(40)]
+    done = [world.call("-v", f"{shared}:/v", *deeper, "box", "true") for _ in range(100)]
 
     is_over.set()
     swapper.join()
@@ -323,7 +326,7 @@ def swap(folder: Path, is_over: threading.Event) -> None:
 
 
 def test_volumes_cannot_uncover_proc(world: World) -> None:
-    """Also not through a link of the image."""
+    """Also not through a link of the image (R5, R27)."""
     source = world.folder("source")
     world.image(lambda root: (root / "link").symlink_to("/proc"))
 
@@ -334,7 +337,7 @@ def test_volumes_cannot_uncover_proc(world: World) -> None:
 
 
 def test_image_volumes_stay_inside(world: World) -> None:
-    """An image's VOLUME that is a link out (CVE-2022-23648)."""
+    """An image's VOLUME that is a link out (CVE-2022-23648) (R20)."""
     world.image(lambda root: (root / "v").symlink_to("/etc"), volume=["/v", "/proc/x", "/../up"])
 
     assert world.shell("ls /v/passwd; ls -d /up", "--read-only") == "/up\n"
@@ -344,7 +347,8 @@ def test_image_volumes_stay_inside(world: World) -> None:
 
 
 def test_no_privilege_is_left(world: World) -> None:
-    """Every capability set is empty where all are dropped; setuid programs give none back."""
+    """Every capability set is empty where all are dropped, also where the caller's were not (CVE-2022-24769); setuid programs give
+    none back (R14)."""
     status = world.shell("cat /proc/self/status", "--cap-drop", "ALL")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
 
@@ -382,14 +386,14 @@ def test_no_privilege_is_left(world: World) -> None:
 )
 @pytest.mark.parametrize("network", ["host", "none"])
 def test_attacks_that_fail(world: World, attack: str, network: str) -> None:
-    """As the most privileged user that a world has."""
+    """As the most privileged user that a world has (R12, R22)."""
     world.image(lambda root: (root / "tmp").mkdir())
 
     assert world.call("--network", network, "box", "sh", "-c", attack).returncode != 0
 
 
 def test_what_can_be_written(world: World) -> None:
-    """Of all mounts only these; nothing in /sys (CVE-2023-25809, CVE-2022-0492)."""
+    """Of all mounts only these; nothing in /sys (CVE-2023-25809, CVE-2022-0492) (R13)."""
     lines = [line.split() for line in world.shell("cat /proc/self/mountinfo").splitlines()]
     writable = {line[4] for line in lines if "rw" in line[5].split(",")}
     devices = {f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom", "tty")}
@@ -400,7 +404,8 @@ def test_what_can_be_written(world: World) -> None:
 
 
 def test_every_mount_has_its_flags(world: World) -> None:
-    """No mount gives privileges or devices, but for the devices themselves; what hides something is what it should be."""
+    """No mount gives privileges or devices, but for the devices themselves; what hides something is what it should be
+    (R36, R37)."""
     lines = [line.split() for line in world.shell("cat /proc/self/mountinfo").splitlines()]
     flags = {line[4]: set(line[5].split(",")) for line in lines}
     kinds = {line[4]: line[line.index("-") + 1] for line in lines}
@@ -415,7 +420,7 @@ def test_every_mount_has_its_flags(world: World) -> None:
 
 @pytest.mark.parametrize("world", ["root"], indirect=True)  # who may mount something to begin with
 def test_a_read_only_volume_is_so_all_the_way_down(world: World) -> None:
-    """Mounts below a volume's source too."""
+    """Mounts below a volume's source too (R38)."""
     source = world.folder("source")
     (source / "below").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "x", source / "below"], check=True)
@@ -439,7 +444,7 @@ def test_a_read_only_volume_is_so_all_the_way_down(world: World) -> None:
     ],
 )
 def test_a_number_is_never_a_name(world: World, user: str, uid: str) -> None:
-    """An image cannot call root `1000`; what is no number and no name is an error, and never root (CVE-2016-3697)."""
+    """An image cannot call root `1000`; what is no number and no name is an error, and never root (CVE-2016-3697) (R15)."""
     names = ("0", "1", "01", "1000", "4294967295", "4294967296", "2147483648", "-1", "+5", " 1", "1e3", "٣", "9" * 20)
 
     def fill(root: Path) -> None:
@@ -454,7 +459,7 @@ def test_a_number_is_never_a_name(world: World, user: str, uid: str) -> None:
 
 
 def test_nothing_of_the_callers_environment_comes_in(world: World) -> None:
-    """No LC_CTYPE of Python's own making, no proxies, no loader's variables (CVE-2020-14370)."""
+    """No LC_CTYPE of Python's own making, no proxies, no loader's variables (CVE-2020-14370) (R25)."""
     extra = {"SECRET": "x", "HTTP_PROXY": "http://x", "LC_ALL": "C", "LD_LIBRARY_PATH": "/x", "PYTHONSTARTUP": "/x"}
     done = world.jettison.call("run", "box", "cat", "/proc/self/environ", env=extra)
 
@@ -471,7 +476,7 @@ def odd_parent() -> None:
 
 
 def test_nothing_of_an_odd_parent_comes_in(world: World) -> None:
-    """Signals are all default and unblocked, the umask is 022 (bubblewrap 0.11.1)."""
+    """Signals are all default and unblocked, the umask is 022 (bubblewrap 0.11.1) (R34, R35)."""
     process = world.start(
         "box", "sh", "-c", "umask; exec grep -E '^(Sig(Blk|Ign|Cgt)|CapAmb)' /proc/self/status", preexec_fn=odd_parent
     )
@@ -487,12 +492,12 @@ def test_nothing_of_an_odd_parent_comes_in(world: World) -> None:
 
 
 def test_a_broken_pipe_ends_the_program(world: World) -> None:
-    """Python ignores SIGPIPE; a program must not inherit it."""
+    """Python ignores SIGPIPE; a program must not inherit it (R34)."""
     assert world.shell("(yes; echo $? >&2) 2>/code | head -1; cat /code") == "y\n141\n"
 
 
 def test_a_killed_runner_takes_all_with_it(world: World) -> None:
-    """Also processes that left the program's session; and nothing is left mounted or written."""
+    """Also processes that left the program's session; and nothing is left mounted or written (R42)."""
     marker = f"{os.getpid()}.{time.monotonic_ns() % 100000}"
     script = f"(sleep 98{marker} &) ; echo ready; sleep 99{marker}"
     process = world.start("box", "sh", "-c", script)
@@ -531,7 +536,7 @@ def find_processes(marker: str) -> list[str]:
 
 
 def test_limits_are_the_callers(world: World) -> None:
-    """What the caller may not have, its world may not have either."""
+    """What the caller may not have, its world may not have either (R35)."""
     soft = 77
 
     def limit() -> None:
@@ -543,7 +548,7 @@ def test_limits_are_the_callers(world: World) -> None:
 
 
 def test_no_key_can_be_pushed_into_the_callers_terminal(world: World) -> None:
-    """Without `-t` a program has no controlling terminal (CVE-2017-5226)."""
+    """Without `-t` a program has no controlling terminal (CVE-2017-5226) (R24)."""
     assert world.call("box", "sh", "-c", "exec 3</dev/tty").returncode != 0
     assert world.shell("cut -d' ' -f6,7 /proc/self/stat; cut -d' ' -f7 /proc/1/stat").splitlines()[1] == "0"
 

@@ -130,7 +130,7 @@ ATTACKS = {
 
 
 def test_every_attack_is_answered(world: World) -> None:
-    """AF_ALG (CVE-2026-31431), the parts of the kernel that attacks begin with, other architectures, namespaces."""
+    """AF_ALG (CVE-2026-31431), the parts of the kernel that attacks begin with, other architectures, namespaces (R31, R32)."""
     found = errors(world, *(attack for attack, _ in ATTACKS.values()))
 
     assert dict(zip(ATTACKS, found, strict=True)) == {name: errno for name, (_, errno) in ATTACKS.items()}
@@ -170,7 +170,7 @@ def test_a_32_bit_program_is_told_so(world: World) -> None:
 
 
 def test_threads_start(world: World, tmp_path: Path) -> None:
-    """clone3 is answered as by an old kernel: glibc and musl call clone then."""
+    """clone3 is answered as by an old kernel: glibc and musl call clone then (R33)."""
     glibc = build(tmp_path, "glibc", THREADS, "-static", "-pthread")
     source = tmp_path / "threads.c"
     source.write_text(THREADS)

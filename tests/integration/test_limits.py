@@ -121,7 +121,7 @@ def test_a_program_that_is_killed_has_not_met_its_limit(world: World) -> None:
 
 
 def test_the_limit_of_processes_stops_a_fork_bomb(world: World) -> None:
-    """It ends by itself, and soon."""
+    """It ends by itself, and soon (R41)."""
     began_s = time.monotonic()
 
     done = world.call("--pids-limit", "20", "box", "sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1; echo over")
@@ -218,7 +218,7 @@ def test_the_limits_are_steps_of_the_plan(world: World) -> None:
 
 
 def test_a_killed_runner_is_swept_by_the_next(world: World) -> None:
-    """What lives is let alone."""
+    """What lives is let alone (R42)."""
     flags = ["-m", "64m", "--cpus", "1", "--pids-limit", "20"]
     with (
         world.start(*flags, "box", "sh", "-c", "echo up; sleep 60") as alive,

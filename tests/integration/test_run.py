@@ -76,7 +76,7 @@ def test_an_image_that_is_not_there_is_125(world: World) -> None:
 
 
 def test_arguments_arrive_to_the_letter(world: World) -> None:
-    """Empty ones, spaces, line ends, bytes that are no UTF-8, and what looks like a flag."""
+    """Empty ones, spaces, line ends, bytes that are no UTF-8, and what looks like a flag (P6)."""
     arguments = ["", "a b", "two\nlines", os.fsdecode(b"\xff\xfe"), "--rm", "-v", "é"]
 
     seen = world("box", "sh", "-c", 'cat /proc/self/cmdline; printf "%s\\0" "$@"', *arguments)
@@ -208,7 +208,7 @@ def test_users_are_those_of_the_image(world: World, network: str) -> None:
 
 
 def test_supplementary_groups_include_the_primary(world: World) -> None:
-    """And none of the caller's is left; an ordinary user's cannot be taken away, and have no name here."""
+    """And none of the caller's is left; an ordinary user's cannot be taken away, and have no name here (R16)."""
     world.image(uid=["101"], gid=["102"], group=["102", "200"])
 
     groups = world.shell("grep ^Groups: /proc/self/status").split()[1:]
@@ -458,7 +458,7 @@ def test_names_are_unique_among_what_runs(world: World, started: Callable[..., "
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "-x", ".", "a b", "x" * 129, "é"])
 def test_names_that_are_refused(world: World, name: str) -> None:
-    """A name is never a way out of the store."""
+    """A name is never a way out of the store (R39)."""
     done = world.call(f"--name={name}", "box", "true")
 
     assert (done.returncode, "is no name" in done.stderr) == (125, True)

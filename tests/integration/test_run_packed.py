@@ -52,7 +52,7 @@ def test_a_clean_up_leaves_what_runs(packed: Jettison) -> None:
 
 
 def test_from_python(packed: Jettison, tmp_path: Path) -> None:
-    """The function gives the status; a process of several threads is told to call it otherwise."""
+    """The function gives the status; a process of several threads is told to call it otherwise (P3)."""
     program = """
 import sys, threading
 from jettison.verbs.run import Call, run

@@ -11,10 +11,13 @@ from jettison.verbs.run import store_path
 
 COMMAND = Command(
     "doctor",
-    "[FLAGS]",
+    "[FLAGS] [--inside [-- FLAGS-OF-RUN]]",
     "Tell what this machine can and cannot do, and the mend. The status is 0 if pack and run can work.",
-    "jettison doctor",
-    (Flag("json", "print the findings as JSON"),),
+    "jettison doctor\njettison doctor --inside\njettison doctor --inside -- --network none -u 1000",
+    (
+        Flag("inside", "tell what a program can do that `jettison run` starts, with the flags of `run` after `--`"),
+        Flag("json", "print the findings as JSON"),
+    ),
 )
 
 _COLOURS = {"ok": "32", "limited": "33", "missing": "31"}
@@ -22,6 +25,8 @@ _COLOURS = {"ok": "32", "limited": "33", "missing": "31"}
 
 def main(values: Values, rest: list[str]) -> int:
     """Print the findings."""
+    if values.on("inside"):
+        return _inside(values, rest)
     if rest:
         raise UsageError("`jettison doctor` takes no arguments")
     findings = doctor(store_path(values.text("store")))
@@ -30,6 +35,14 @@ def main(values: Values, rest: list[str]) -> int:
     else:
         sys.stdout.write(_render(findings))
     return 0 if can_work(findings) else 1
+
+
+def _inside(values: Values, rest: list[str]) -> int:
+    from jettison.cli.inside import inside
+    from jettison.cli.terminal import Terminal
+
+    reporter = Terminal(values.on("quiet") or not sys.stderr.isatty(), values.on("verbose"))
+    return inside(rest, values.text("store"), values.on("json"), reporter)
 
 
 def _render(findings: list[Finding]) -> str:

@@ -307,7 +307,7 @@ def _env_file(path: str) -> "list[str]":
         name = text.partition("=")[0]
         if not text or text.startswith("#"):
             continue
-        if not name or any(mark.isspace() for mark in name):
+        if not name or "\0" in text or any(mark.isspace() for mark in name):
             raise UsageError(f"line {number} of `{path}` is no variable: `{text:.40}`", "expected NAME=VALUE or NAME")
         if "=" in text or name in os.environ:
             texts.append(_with_value(text))

@@ -75,7 +75,7 @@ def leave() -> None:
     ],
 )
 def test_a_failure_is_told_to_the_parent(action: Callable[[], object], status: int, fields: list[str]) -> None:
-    """With what was done, the kernel's reason and the next move; nothing can be imported, nothing unwinds."""
+    """With what was done, the kernel's reason and the next move; nothing can be imported, nothing unwinds (P1, P4)."""
     assert told(Step(action)) == (status, fields)
 
 

@@ -23,8 +23,8 @@ def test_the_order_of_the_start() -> None:
     assert names(Options()) == [
         "Descriptors", "Identity", "Session", "CommandLine",
         "Workspace", "OverlayRoot", "File", "Folder",
-        "Proc", "NoUserNamespaces", "ReadOnly", "Masked", "Sys", "Masked", "Cgroups", "Dev", "Terminals", "DevFilesystem",
-        "DevFilesystem",
+        "Proc", "NoUserNamespaces", "ReadOnly", "Masked", "Sys", "Masked", "Cgroups", "Dev", "Terminals",
+        "DevFilesystem", "DevFilesystem",
         "Pivot", "WorkingDirectory", "Program", "Privileges", "SystemCalls", "Execute",
     ]  # fmt: skip
 
