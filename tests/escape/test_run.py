@@ -347,8 +347,8 @@ def test_image_volumes_stay_inside(world: World) -> None:
 
 
 def test_no_privilege_is_left(world: World) -> None:
-    """Every capability set is empty where all are dropped, also where the caller's were not (CVE-2022-24769); setuid programs give
-    none back (R14)."""
+    """Every capability set is empty where all are dropped, also where the caller's were not (CVE-2022-24769); setuid programs
+    give none back (R14)."""
     status = world.shell("cat /proc/self/status", "--cap-drop", "ALL")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
 
