@@ -38,13 +38,13 @@ def unpack(bench: Bench) -> Result:
     rows = [
         Row("jettison", [prepare], bench.env, lambda: _forget(bench.store)),
         Row("umoci unpack", [[*umoci, str(bundle)]], before=lambda: _remove(bundle)),
-        Row("jettison, ordinary user", [user_prepare], user_env, lambda: _forget(user_store), user=USER),
+        Row("jettison, ordinary user", [user_prepare], user_env, lambda: _forget(user_store), user=engines.USER),
         Row(
             "umoci unpack --rootless",
             [[*umoci, "--rootless", str(user_bundle)]],
             user_env,
             lambda: _remove(user_bundle),
-            user=USER,
+            user=engines.USER,
         ),
     ]
     found = side_by_side(rows, max(bench.heavy_runs, bench.runs // 3))
