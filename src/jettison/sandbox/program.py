@@ -90,10 +90,12 @@ class Execute(Operation):
             child = os.fork()
             if child:
                 _confine(world.init_filter)
+                os.close(world.report)
+                os.close(held)
                 bury(child)
             os.close(held)
             self._lead()
-            # The init has closed all by then. While it could still report a failure, who ends a start would kill the program.
+            # While the init could still report a failure, who ends a start would kill the program.
             os.read(let_go, 1)
             os.close(let_go)
         if self.has_terminal:
