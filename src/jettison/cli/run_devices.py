@@ -2,7 +2,7 @@
 
 import os
 
-from jettison.cli.run import mount_target
+from jettison.cli.run_files import mount_target
 from jettison.errors import UsageError
 from jettison.sandbox.devices import Device, is_device
 

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 
-from jettison.cli.run import mount_target, named_volume
+from jettison.cli.run_files import mount_target, named_volume
 from jettison.errors import UsageError
 from jettison.sandbox import syscalls
 from jettison.sandbox.operations import Bind, Tmpfs

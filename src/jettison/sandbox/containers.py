@@ -8,7 +8,8 @@ import time
 from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox.cgroups import sweep_groups
 from jettison.sandbox.signals import KILL, TERM, signal_number
-from jettison.sandbox.state import Ended, Running, is_alive, read_config, read_runner, read_told, remove, start_of, sweep
+from jettison.sandbox.state import remove, start_of
+from jettison.sandbox.told import Ended, Running, is_alive, read_config, read_runner, read_told, sweep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

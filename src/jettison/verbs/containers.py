@@ -9,7 +9,7 @@ from jettison.sandbox import containers as states
 from jettison.sandbox.containers import Found
 from jettison.sandbox.ports import bracketed
 from jettison.sandbox.signals import KILL, signal_number
-from jettison.sandbox.state import Ended
+from jettison.sandbox.told import Ended
 
 # The filters, and the words that they know where these are not anything.
 _FILTERS: dict[str, tuple[str, ...]] = {

@@ -5,15 +5,15 @@ from jettison.oci.process import Process, User, environment
 from jettison.sandbox.containers import Found, find
 from jettison.sandbox.join import Init, join
 from jettison.sandbox.seccomp import UNCONFINED, Filter
-from jettison.sandbox.state import read_process
 from jettison.sandbox.supervise import Signals, require_one_thread
+from jettison.sandbox.told import read_process
 from jettison.verbs.run import open_streams, store_path, user_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jettison.sandbox.state import Running
+    from jettison.sandbox.told import Running
 
 
 class ExecCall:

@@ -10,7 +10,7 @@ from jettison.errors import NotFound
 from jettison.image.store import LocalStore
 from jettison.sandbox.containers import Found, find
 from jettison.sandbox.log import stamp
-from jettison.sandbox.state import is_alive
+from jettison.sandbox.told import is_alive
 
 _LOOK_AGAIN_S = 0.05
 

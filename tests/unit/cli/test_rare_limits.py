@@ -4,7 +4,7 @@ import pytest
 
 from jettison.cli import limit_flags
 from jettison.cli.flags import parse
-from jettison.cli.run import COMMAND
+from jettison.cli.run_flags import COMMAND
 from jettison.errors import UsageError
 from jettison.sandbox.limits import Limits
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jettison.cli.run import named_volume
+from jettison.cli.run_files import named_volume
 from jettison.cli.run_mounts import mount
 from jettison.errors import UsageError
 from jettison.sandbox.operations import Bind, Tmpfs

@@ -12,8 +12,9 @@ from jettison.oci.process import Process, User
 from jettison.sandbox import state
 from jettison.sandbox.containers import containers, find, wait
 from jettison.sandbox.seccomp import Filter
-from jettison.sandbox.state import Container, Ended, Running, read_told, sweep
+from jettison.sandbox.state import Container
 from jettison.sandbox.supervise import Child
+from jettison.sandbox.told import Ended, Running, is_alive, read_process, read_told, sweep
 
 PROCESS = Process(("sh", "-c", "\udcff x"), ("A=1", "B=\n"), "/tmp", User(5, 6, (7, 8), "/home/x"))
 
@@ -40,7 +41,7 @@ def test_what_is_told_comes_back(tmp_path: Path) -> None:
         assert told(container) is None
         first = running(container)
         assert (first.init, first.runner, first.restarts) == (os.getpid(), os.getpid(), 0)
-        process = state.read_process(first)
+        process = read_process(first)
         assert (process.argv, process.env, process.cwd) == (PROCESS.argv, PROCESS.env, PROCESS.cwd)
         assert (process.user.uid, process.user.gid, process.user.groups, process.user.home) == (5, 6, (7, 8), "/home/x")
         container.rests()
@@ -161,10 +162,10 @@ def _has_two_readers(container: Container) -> bool:
 def test_a_reader_never_blocks_a_maker_for_long(tmp_path: Path) -> None:
     """Who looks whether a container lives takes the lock for a moment, and leaves it."""
     with Container(str(tmp_path)) as container:
-        assert state.is_alive(container.folder)
-    assert not state.is_alive(container.folder)
+        assert is_alive(container.folder)
+    assert not is_alive(container.folder)
     (tmp_path / "containers/x").mkdir()
     (tmp_path / "containers/x/lock").touch()
-    assert not state.is_alive(str(tmp_path / "containers/x"))
+    assert not is_alive(str(tmp_path / "containers/x"))
     with open(tmp_path / "containers/x/lock", "rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,8 @@ import pytest
 from jettison.errors import UsageError
 from jettison.oci.process import Process, User
 from jettison.sandbox.containers import Found, _mark_stopping
-from jettison.sandbox.state import Container, sweep
+from jettison.sandbox.state import Container
+from jettison.sandbox.told import sweep
 
 PROCESS = Process(["/hello"], [], "/", User(0, 0))
 
