@@ -653,7 +653,7 @@ EXAMPLES = {
         Example('docker ps --format "{{.ID}}: {{.Command}}"', "sleeping; docker ps --format '{{.ID}}: {{.Command}}'"),
         Example(
             'docker ps --format "table {{.ID}}\\t{{.Labels}}"',
-            "sleeping -l b=2 -l a=1; docker ps --format 'table {{.ID}}\\t{{.Names}}' | tr -s ' '; docker ps --format '{{.Labels}}'",
+            "sleeping -l a=1; docker ps --format 'table {{.ID}}\\t{{.Names}}' | tr -s ' '; docker ps --format '{{.Labels}}'",
         ),
         Example(
             "docker ps (its columns)",

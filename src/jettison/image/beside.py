@@ -60,10 +60,9 @@ class Child:
         """The result; it is asked for once. What the child could not do is done here, with its error."""
         if not self._pid:
             return self._work()
-        with open(self._pipe, "rb") as pipe:
+        with open(self._pipe, "rb", closefd=False) as pipe:
             text = pipe.read().decode()
-        os.waitpid(self._pid, 0)
-        self._pid = 0
+        self._forget()
         return text or self._work()
 
     def settle(self) -> None:
@@ -78,7 +77,10 @@ class Child:
     def end(self) -> None:
         """End it, where nobody asks for its result any more."""
         if self._pid:
-            os.close(self._pipe)
             os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = 0
+            self._forget()
+
+    def _forget(self) -> None:
+        pid, self._pid = self._pid, 0
+        os.close(self._pipe)
+        os.waitpid(pid, 0)

@@ -23,9 +23,10 @@ BY_SIGNAL = 128
 FIRST_SOCKET = 3  # sd_listen_fds(3)
 
 _SIGKILL, _SIGCHLD = 9, 17
+_GO = 10  # SIGUSR1, which is blocked as all are
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
-_ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 13, 20, 40  # errno(3)
+_ENOENT, _ENOEXEC, _ENOMEM, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 12, 13, 20, 40  # errno(3)
 _FORMAT, _IS_FILE = 0o170000, 0o100000  # stat(2), without the module `stat`
 _SCRIPT_LIMIT = 5  # execve(2): an interpreter may be a script, four times
 _SCRIPT_LINE_BYTES = 256
@@ -86,18 +87,15 @@ class Execute(Operation):
 
     def execute(self, world: "World") -> None:
         if self.has_init:
-            let_go, held = os.pipe()
-            child = os.fork()
+            child = _fork()
             if child:
                 _confine(world.init_filter)
                 os.close(world.report)
-                os.close(held)
+                os.kill(child, _GO)
                 bury(child)
-            os.close(held)
             self._lead()
             # While the init could still report a failure, who ends a start would kill the program.
-            os.read(let_go, 1)
-            os.close(let_go)
+            _signal.sigwaitinfo({_GO})
         if self.has_terminal:
             fcntl.ioctl(0, _TIOCSCTTY, 0)
         if self.listening:
@@ -123,6 +121,15 @@ class Execute(Operation):
             os.setsid()
         else:
             os.setpgid(0, 0)
+
+
+def _fork() -> int:
+    try:
+        return os.fork()
+    except OSError as error:
+        if error.errno == _ENOMEM:  # fork(2): also where the init of the world has ended
+            raise Failure("the container has just ended, or there is no memory for one more process") from error
+        raise
 
 
 def _confine(filter: "Filter | None") -> None:
