@@ -1,4 +1,4 @@
-"""What a program in a world can do, told by a program in a world: `sandbox/probe.py` with this machine's Python around it."""
+"""What a program in a world can do, told by a program in a world: `sandbox/probe.py` with the system's Python around it."""
 
 import json
 import os
@@ -27,12 +27,22 @@ class Inside(NamedTuple):
 def probe_image(store: LocalStore, reporter: Reporter = SILENT) -> Digest:
     """The image of the probe, in the store without a name. Packing it again finds all in the store. Errors: as of `pack`."""
     recipe = Recipe(
-        os.path.realpath(sys.executable),
+        _interpreter(),
         ("-I", _PLACE, *call_words()),
         includes=(f"{os.path.realpath(probe.__file__)}:{_PLACE}",),
         choices=Choices(level="minimal"),
     )
     return make(recipe, store, reporter=reporter).image.digest
+
+
+def _interpreter() -> str:
+    """A Python of the system's: one in somebody's home is moved to `/`, where it does not find its library."""
+    for path in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        if path.startswith("/usr/") and os.path.exists(path):
+            return path
+    raise HostError(
+        "there is no Python of the system's to put around the probe", "install python3, as `apt-get install python3` does"
+    )
 
 
 def call_words() -> list[str]:
