@@ -10,7 +10,7 @@ import sys
 from jettison.cli.flags import parse
 from jettison.cli.main import complain
 from jettison.cli.run import COMMAND, call_of
-from jettison.errors import HostError, InternalError, JettisonError
+from jettison.errors import InternalError, JettisonError, of_kernel
 from jettison.verbs.run import run
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def main(channel: int) -> "NoReturn":
     except KeyboardInterrupt:
         status = 130
     except OSError as error:
-        status = answer.refuse(HostError(f"{error.strerror or error}{f': `{error.filename}`' if error.filename else ''}"))
+        status = answer.refuse(of_kernel(error))
     except Exception as error:
         status = answer.refuse(InternalError(f"internal error: {type(error).__name__}: {error}", "please report it"))
     sys.stderr.flush()

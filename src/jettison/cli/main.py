@@ -1,11 +1,12 @@
 """The command line: find the verb, call it, turn its errors into a message and a status."""
 
+import errno
 import gc
 import os
 import sys
 
 from jettison.cli import flags
-from jettison.errors import JettisonError, UsageError
+from jettison.errors import TOO_FEW_DESCRIPTORS, JettisonError, UsageError, of_kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     try:
         return call(verb, [*leading, *words])
     except JettisonError as error:
-        complain(error.message, error.hint)
+        complain(error.message, _hint(error))
         return failure_status or error.exit_status
     except KeyboardInterrupt:
         return 130
@@ -77,8 +78,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        complain(f"{error.strerror or error}{f': `{error.filename}`' if error.filename else ''}", _host_hint(error))
-        return failure_status or 1
+        told = of_kernel(error)
+        complain(told.message, told.hint)
+        return failure_status or told.exit_status
     except Exception as error:
         if os.environ.get("JETTISON_DEBUG"):
             raise
@@ -141,12 +143,10 @@ def is_coloured(stream: "TextIO") -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _host_hint(error: OSError) -> str:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space, or put the store elsewhere with --store DIR; the store is whole, `jettison prune` empties it"
-    return ""
+def _hint(error: JettisonError) -> str:
+    """Its own, or that of the kernel's reason."""
+    has_no_more = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EMFILE
+    return error.hint or (TOO_FEW_DESCRIPTORS if has_no_more else "")
 
 
 def _describe(error: Exception) -> str:

@@ -25,7 +25,7 @@ FIRST_SOCKET = 3  # sd_listen_fds(3)
 _SIGKILL, _SIGCHLD = 9, 17
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
-_ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 13, 20, 40  # errno(3)
+_ENOENT, _ENOEXEC, _EACCES, _ENOTDIR, _EMFILE, _ELOOP = 2, 8, 13, 20, 24, 40  # errno(3)
 _FORMAT, _IS_FILE = 0o170000, 0o100000  # stat(2), without the module `stat`
 _SCRIPT_LIMIT = 5  # execve(2): an interpreter may be a script, four times
 _SCRIPT_LINE_BYTES = 256
@@ -190,6 +190,8 @@ def _lookup(path: str) -> "bool | None":
             raise Failure(
                 f"refusing to execute `{path}`: it leads into a process or in circles", status=NOT_EXECUTABLE
             ) from error
+        if error.errno == _EMFILE:
+            raise  # it may well be there
         return False if error.errno == _EACCES else None
     mode = os.fstat(descriptor).st_mode
     os.close(descriptor)
