@@ -10,8 +10,11 @@ from jettison.errors import TOO_FEW_DESCRIPTORS, JettisonError, UsageError, of_k
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Sequence
     from typing import NoReturn, TextIO
+else:
+    import _signal  # `signal` itself imports enum: 3 ms
 
 # The verbs, in the order of the help. A verb's module is imported only when it is called.
 VERBS = {
@@ -91,6 +94,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 def start() -> "NoReturn":
     """Run this process's call, and leave at once: the interpreter's own way out takes 5 ms, its rounds for garbage 4."""
     gc.set_threshold(200_000)
+    wait_for_children()
     status = main()
     try:
         sys.stdout.flush()
@@ -98,6 +102,11 @@ def start() -> "NoReturn":
     except BrokenPipeError:
         status = 141
     os._exit(status)
+
+
+def wait_for_children() -> None:
+    """Be told of our children's end, also where the caller ignores that of its own: ignored signals stay so on exec."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
 
 
 def call(verb: str, arguments: "Sequence[str]") -> int:
