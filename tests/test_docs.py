@@ -120,10 +120,10 @@ def test_the_transcripts_are_true(tmp_path: Path, jettison: Jettison, require: C
 
 def test_every_attack_has_its_test() -> None:
     """docs/reference/attacks.md names the attacks that docstrings of tests name, and no others."""
-    listed = re.findall(r"^\| ([RP]\d+) \|", (REPOSITORY / "docs/reference/attacks.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"^\| ([RPUS]\d+) \|", (REPOSITORY / "docs/reference/attacks.md").read_text(), re.MULTILINE)
     trees = [ast.parse(path.read_text()) for path in REPOSITORY.glob("tests/**/test_*.py")]
     tests = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"]
-    tested = {each for test in tests for each in re.findall(r"\b[RP]\d+\b", ast.get_docstring(test) or "")}
+    tested = {each for test in tests for each in re.findall(r"\b[RPUS]\d+\b", ast.get_docstring(test) or "")}
 
     assert len(listed) == len(set(listed))
     assert tested == set(listed)

@@ -12,6 +12,8 @@
 program cannot be executed, 127 when it is not there.
 """
 
+import errno
+
 
 class JettisonError(Exception):
     """What failed, on what, what was expected and found; `hint` is the next move, or empty."""
@@ -50,3 +52,14 @@ class InternalError(JettisonError):
     """A promise inside jettison was broken: please report it."""
 
     exit_status = 70
+
+
+TOO_FEW_DESCRIPTORS = "a start has about thirty files open: raise the limit with `ulimit -n 1024`"
+_FULL = "free some space, or put the store elsewhere with --store DIR; the store is whole, `jettison prune` empties it"
+_HINTS = {errno.EMFILE: TOO_FEW_DESCRIPTORS, errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}
+
+
+def of_kernel(error: OSError) -> HostError:
+    """What the kernel said, where nobody knew it better."""
+    where = f": `{error.filename}`" if error.filename else ""
+    return HostError(f"{error.strerror or error}{where}", _HINTS.get(error.errno or 0, ""))

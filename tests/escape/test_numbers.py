@@ -62,5 +62,6 @@ def test_names_lead_nowhere(world: World, flag: str) -> None:
             done = world.call(FLAGS[flag].format(name), "box", "true")
             assert (done.returncode, done.stderr.startswith("error: ")) == (125, True), (name, done.stderr)
 
-    assert [path.name for path in world.store.iterdir() if path.name not in (*before, "names")] == []
+    assert [path.name for path in world.store.iterdir() if path.name not in (*before, "names", "containers")] == []
+    assert list(world.store.glob("names/*")) == list(world.store.glob("containers/*")) == []
     assert not (world.store.parent / "x").exists()

@@ -68,7 +68,7 @@ def left(machine: Machine) -> list[str]:
 
 
 def test_a_published_port_leads_to_the_program(world: World, machine: Machine) -> None:
-    """Also much of it, and the end of one direction is not that of the other. Who asks has never the loopback's address."""
+    """Also much of it, and the end of one direction is not that of the other. Who asks has never the loopback's address (R29)."""
     text = "0123456789abcdef" * (1 << 18)
 
     with serving(world, "-p", "8080:80"):
@@ -79,7 +79,7 @@ def test_a_published_port_leads_to_the_program(world: World, machine: Machine) -
 
 
 def test_a_published_port_is_the_machines_own_affair(world: World, machine: Machine) -> None:
-    """Nobody outside reaches it, and neither does who asks for another of this machine's addresses."""
+    """Nobody outside reaches it, and neither does who asks for another of this machine's addresses (R28)."""
     with serving(world, "-p", "8080:80"):
         assert machine.ask("tcp", "127.0.0.1", 8080)
         assert machine.ask("tcp", OWN, 8080) == ""

@@ -124,7 +124,7 @@ def assert_whole(store: LocalStore, place: str) -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_killed_at_every_write(name: str, archive: Path, tmp_path: Path, require: Callable[[str], str]) -> None:
-    """Whenever it is killed, the store is whole, the same call succeeds, and a clean-up leaves nothing over."""
+    """Whenever it is killed, the store is whole, the same call succeeds, and a clean-up leaves nothing over (S1)."""
     template, target = tmp_path / "template", tmp_path / "store"
     base(template)
 
@@ -146,7 +146,7 @@ def test_killed_at_every_write(name: str, archive: Path, tmp_path: Path, require
 
 
 def test_killed_while_the_store_is_made(tmp_path: Path, require: Callable[[str], str]) -> None:
-    """A store that is half made is made to its end by the next call."""
+    """A store that is half made is made to its end by the next call (S1)."""
     target = tmp_path / "store"
     command = [sys.executable, "-c", CHILD + "local.put(b'x')", str(target)]
 
@@ -157,7 +157,7 @@ def test_killed_while_the_store_is_made(tmp_path: Path, require: Callable[[str],
 
 
 def test_pack_killed_at_every_write(jettison: Jettison, tmp_path: Path, require: Callable[[str], str]) -> None:
-    """The name means nothing or the whole image, never half of one; the next pack succeeds."""
+    """The name means nothing or the whole image, never half of one; the next pack succeeds (S1)."""
     program = programs.static_hello(tmp_path)
     command = ["env", f"JETTISON_HOME={jettison.store}", *jettison.command, "pack", str(program), "-t", "app"]
 
@@ -175,7 +175,7 @@ def test_pack_killed_at_every_write(jettison: Jettison, tmp_path: Path, require:
 
 
 def test_a_full_disk(root: None, archive: Path, tmp_path: Path) -> None:
-    """An error that says so; the store is whole, and works again when there is room."""
+    """An error that says so; the store is whole, and works again when there is room (S2)."""
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=True)
@@ -213,7 +213,7 @@ def assert_no_leftovers(store: LocalStore) -> None:
 
 
 def test_a_limit_on_file_sizes(tmp_path: Path) -> None:
-    """What a user without root meets instead of a full disk: EFBIG in the middle of a blob."""
+    """What a user without root meets instead of a full disk: EFBIG in the middle of a blob (S2)."""
     store = LocalStore(str(tmp_path / "store"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
@@ -229,7 +229,7 @@ def test_a_limit_on_file_sizes(tmp_path: Path) -> None:
 
 
 def test_many_writers_and_a_clean_up(jettison: Jettison, archive: Path) -> None:
-    """Loads of one name, removals, preparations and clean-ups at once: at the end the store is whole and the index right."""
+    """Loads of one name, removals, preparations and clean-ups at once: at the end the store is whole and the index right (S3)."""
     store = LocalStore(str(jettison.store))
     errors: list[BaseException] = []
 
@@ -270,7 +270,7 @@ def test_many_writers_and_a_clean_up(jettison: Jettison, archive: Path) -> None:
 
 
 def test_two_packs_of_one_name_at_once(jettison: Jettison, tmp_path: Path) -> None:
-    """The name means one of them, whole."""
+    """The name means one of them, whole (S3)."""
     programs_ = [
         programs.static_hello(tmp_path),
         programs.build(tmp_path, "other", programs.HELLO.replace("hello", "ciao"), "-static"),
@@ -289,7 +289,7 @@ def test_two_packs_of_one_name_at_once(jettison: Jettison, tmp_path: Path) -> No
 
 
 def test_a_container_keeps_what_it_uses(jettison: Jettison, archive: Path) -> None:
-    """While something holds the image's run record, its layers stay; afterwards a clean-up takes them."""
+    """While something holds the image's run record, its layers stay; afterwards a clean-up takes them (S3)."""
     import fcntl
 
     store = LocalStore(str(jettison.store))

@@ -8,9 +8,9 @@ import os
 import sys
 
 from jettison.cli.flags import parse
-from jettison.cli.main import complain
+from jettison.cli.main import complain, wait_for_children
 from jettison.cli.run import COMMAND, call_of
-from jettison.errors import HostError, InternalError, JettisonError
+from jettison.errors import InternalError, JettisonError, of_kernel
 from jettison.verbs.run import run
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ _LENGTH_BYTES = 4  # as verbs.process reads it; that module costs milliseconds
 def main(channel: int) -> "NoReturn":
     """Run what comes through the channel to its end, and end as it does."""
     os.set_inheritable(channel, False)
+    wait_for_children()
     answer = _Answer(channel)
     try:
         words, secrets = marshal.loads(_read(channel))
@@ -34,7 +35,7 @@ def main(channel: int) -> "NoReturn":
     except KeyboardInterrupt:
         status = 130
     except OSError as error:
-        status = answer.refuse(HostError(f"{error.strerror or error}{f': `{error.filename}`' if error.filename else ''}"))
+        status = answer.refuse(of_kernel(error))
     except Exception as error:
         status = answer.refuse(InternalError(f"internal error: {type(error).__name__}: {error}", "please report it"))
     sys.stderr.flush()

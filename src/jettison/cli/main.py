@@ -1,16 +1,20 @@
 """The command line: find the verb, call it, turn its errors into a message and a status."""
 
+import errno
 import gc
 import os
 import sys
 
 from jettison.cli import flags
-from jettison.errors import JettisonError, UsageError
+from jettison.errors import TOO_FEW_DESCRIPTORS, JettisonError, UsageError, of_kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Sequence
     from typing import NoReturn, TextIO
+else:
+    import _signal  # `signal` itself imports enum: 3 ms
 
 # The verbs, in the order of the help. A verb's module is imported only when it is called.
 VERBS = {
@@ -69,7 +73,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     try:
         return call(verb, [*leading, *words])
     except JettisonError as error:
-        complain(error.message, error.hint)
+        complain(error.message, _hint(error))
         return failure_status or error.exit_status
     except KeyboardInterrupt:
         return 130
@@ -77,8 +81,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        complain(f"{error.strerror or error}{f': `{error.filename}`' if error.filename else ''}", _host_hint(error))
-        return failure_status or 1
+        told = of_kernel(error)
+        complain(told.message, told.hint)
+        return failure_status or told.exit_status
     except Exception as error:
         if os.environ.get("JETTISON_DEBUG"):
             raise
@@ -89,6 +94,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 def start() -> "NoReturn":
     """Run this process's call, and leave at once: the interpreter's own way out takes 5 ms, its rounds for garbage 4."""
     gc.set_threshold(200_000)
+    wait_for_children()
     status = main()
     try:
         sys.stdout.flush()
@@ -96,6 +102,11 @@ def start() -> "NoReturn":
     except BrokenPipeError:
         status = 141
     os._exit(status)
+
+
+def wait_for_children() -> None:
+    """Be told of our children's end, also where the caller ignores that of its own: ignored signals stay so on exec."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
 
 
 def call(verb: str, arguments: "Sequence[str]") -> int:
@@ -141,12 +152,10 @@ def is_coloured(stream: "TextIO") -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _host_hint(error: OSError) -> str:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space, or put the store elsewhere with --store DIR; the store is whole, `jettison prune` empties it"
-    return ""
+def _hint(error: JettisonError) -> str:
+    """Its own, or that of the kernel's reason."""
+    has_no_more = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EMFILE
+    return error.hint or (TOO_FEW_DESCRIPTORS if has_no_more else "")
 
 
 def _describe(error: Exception) -> str:

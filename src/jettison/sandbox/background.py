@@ -4,7 +4,7 @@ import os
 import sys
 from contextlib import suppress
 
-from jettison.errors import JettisonError
+from jettison.errors import JettisonError, of_kernel
 from jettison.sandbox import syscalls
 from jettison.sandbox.enter import FAILED
 from jettison.sandbox.keep import keep
@@ -96,6 +96,8 @@ def _run_and_leave(run: "Callable[[Callable[[], None]], object]", writer: int) -
         run(ready)
     except JettisonError as error:
         tell(error.exit_status if isinstance(error, NotStarted) else FAILED, error.message, error.hint)
+    except OSError as error:
+        tell(FAILED, of_kernel(error).message, of_kernel(error).hint)
     except BaseException as error:  # nothing may unwind into the caller's code: this is a copy of its process
         tell(FAILED, f"{type(error).__name__}: {error}")
     finally:

@@ -1,7 +1,7 @@
 """Root's private network: a bridge, a pair of interfaces for each world, and one table of nftables for the way out.
 
 All of it is there while somebody uses it: the last one to leave removes the bridge and the table. The kernel removes a dead
-world's pair with its namespace; the bridge of somebody who was killed is used, and then removed, by the next one.
+world's pair with its namespace; the bridge of somebody who was killed is used, and then removed, by the next one, or by a sweep.
 """
 
 import _socket
@@ -134,6 +134,14 @@ class Bridge:
         if is_last:
             _remove(BRIDGE)
             nftables.remove_table(TABLE)
+
+
+def sweep() -> None:
+    """Remove the bridge and the table, where everybody who used them was killed."""
+    try:
+        Lease().clean_up(Bridge._clean)
+    except PermissionError:  # root without CAP_NET_ADMIN has made none
+        return
 
 
 class Interface(Operation):

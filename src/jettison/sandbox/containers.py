@@ -7,6 +7,7 @@ import time
 
 from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox.cgroups import sweep_groups
+from jettison.sandbox.lease import FOLDER as NETWORKS
 from jettison.sandbox.signals import KILL, TERM, signal_number
 from jettison.sandbox.state import remove, start_of
 from jettison.sandbox.told import Ended, Running, is_alive, read_config, read_runner, read_told, sweep
@@ -89,13 +90,17 @@ class Found:
 
 
 def containers(store: str) -> "list[Found]":
-    """All of them, the youngest first. What killed runners left is removed, control groups too."""
+    """All of them, the youngest first. What killed runners left is removed, control groups and root's network too."""
     found = [Found(store, container) for container in _ids(store)]
     there = [each for each in found if each.config and (each.is_alive or each.is_kept)]
     for each in found:
         if each not in there:
             sweep(store, each.id)
     sweep_groups()
+    if os.geteuid() == 0 and os.path.exists(NETWORKS):
+        from jettison.sandbox import bridge
+
+        bridge.sweep()
     return sorted(there, key=lambda each: int(each.text("created")), reverse=True)
 
 

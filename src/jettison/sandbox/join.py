@@ -207,6 +207,7 @@ def _introduce(init: Init, group: cgroups.Membership, pid: int) -> bytes:
         for kind in ULIMITS.values():
             _copy_limit(init.pid, pid, kind)
         _copy_score(init.pid, pid)
+        _copy_share(init.pid, pid)
         return MANY_USERS if init.has_many_users() else ONE_USER
     except (ProcessLookupError, FileNotFoundError) as error:
         raise _ended() from error
@@ -229,6 +230,16 @@ def _copy_score(source: int, target: int) -> None:
         score = stream.read()
     with suppress(PermissionError), open(f"/proc/{target}/oom_score_adj", "wb", 0) as stream:
         stream.write(score)
+
+
+def _copy_share(source: int, target: int) -> None:
+    """Its processors and niceness; who may not be nicer to it is not."""
+    for copy in (
+        lambda: os.sched_setaffinity(target, os.sched_getaffinity(source)),
+        lambda: os.setpriority(os.PRIO_PROCESS, target, os.getpriority(os.PRIO_PROCESS, source)),
+    ):
+        with suppress(PermissionError):
+            copy()
 
 
 def _no_group(error: OSError) -> HostError:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_FOLDER = "/run/jettison/networks"
+FOLDER = "/run/jettison/networks"
 _TURN = 0  # the byte of who looks and changes
 
 
@@ -45,6 +45,12 @@ class Lease:
         """Have no number any more. `clean` is told whether nobody else has one."""
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _TURN)
         self._leave(clean)
+
+    def clean_up(self, clean: "Callable[[bool], None]") -> None:
+        """Let `clean` do what the last one to leave would have done, where all that were there have been killed."""
+        if os.path.exists(self._path):
+            self._open()
+            self._leave(clean)
 
     def _open(self) -> None:
         """Have the turn, in the file that has the name: the last one to leave removes it."""
@@ -104,4 +110,4 @@ class Lease:
 
 def _own_path() -> str:
     """One file for each network of machines: who is in another one has other bridges and other addresses."""
-    return f"{_FOLDER}/{os.stat('/proc/self/ns/net').st_ino}"
+    return f"{FOLDER}/{os.stat('/proc/self/ns/net').st_ino}"

@@ -26,7 +26,7 @@ _SIGKILL, _SIGCHLD = 9, 17
 _GO = 10  # SIGUSR1, which is blocked as all are
 _DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
-_ENOENT, _ENOEXEC, _ENOMEM, _EACCES, _ENOTDIR, _ELOOP = 2, 8, 12, 13, 20, 40  # errno(3)
+_ENOENT, _ENOEXEC, _ENOMEM, _EACCES, _ENOTDIR, _EMFILE, _ELOOP = 2, 8, 12, 13, 20, 24, 40  # errno(3)
 _FORMAT, _IS_FILE = 0o170000, 0o100000  # stat(2), without the module `stat`
 _SCRIPT_LIMIT = 5  # execve(2): an interpreter may be a script, four times
 _SCRIPT_LINE_BYTES = 256
@@ -199,6 +199,8 @@ def _lookup(path: str) -> "bool | None":
             raise Failure(
                 f"refusing to execute `{path}`: it leads into a process or in circles", status=NOT_EXECUTABLE
             ) from error
+        if error.errno == _EMFILE:
+            raise  # it may well be there
         return False if error.errno == _EACCES else None
     mode = os.fstat(descriptor).st_mode
     os.close(descriptor)

@@ -1,4 +1,8 @@
-"""Why this machine refuses a user namespace, and the exact mend. Imported only when it did."""
+"""Why this machine refuses a world, and the exact mend. Imported only when it did."""
+
+from jettison.errors import TOO_FEW_DESCRIPTORS
+
+_EMFILE = 24
 
 
 def _setting(path: str) -> str:
@@ -37,8 +41,10 @@ _CONFINED = (
 )
 
 
-def mend() -> str:
-    """The cause and what to do about it; empty where nothing is known."""
+def mend(number: int) -> str:
+    """The cause of the kernel's error `number` and what to do about it; empty where nothing is known."""
+    if number == _EMFILE:
+        return TOO_FEW_DESCRIPTORS
     for path, refusing, cause, remedy in _SETTINGS:
         if _setting(path) == refusing:
             return f"{cause}: {remedy}, and the same in /etc/sysctl.d to keep it"

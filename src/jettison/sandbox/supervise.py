@@ -32,7 +32,7 @@ _SIGKILL, _SIGCONT, _SIGSTOP, _SIGTSTP = 9, 18, 19, 20
 _PASSED_ON = {1, 2, 3, 10, 12, 14, 15, 16, _SIGCONT, _SIGTSTP, 28, 29, 30, *range(34, 65)} & _signal.valid_signals()
 AWAITED = _PASSED_ON | {SIGCHLD}
 ENDING = {1, 2, 3, 15}  # HUP INT QUIT TERM: what ends a program that does not start
-_DENIED = (1, 13)  # EPERM, EACCES
+_MENDABLE = (1, 13, 24)  # EPERM, EACCES, EMFILE
 
 
 class NotStarted(JettisonError):
@@ -246,7 +246,7 @@ def begin(
             raise
         if os.WIFSIGNALED(status):  # nothing was wrong, but that there was nobody any more
             raise NotStarted("the init was killed before it started the program", "", exit_status(status)) from error
-        raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend()) from error
+        raise HostError(f"cannot say who a world's users are: {error.strerror}", _mend(error.errno or 0)) from error
     finally:
         os.close(report)
     return Child(pid, gate_writer, terminal)
@@ -282,7 +282,7 @@ def _await_start(pid: int, report: int) -> None:
     fields = os.fsdecode(_read_all(report)).split("\0")
     if len(fields) == 4:
         status, number, message, hint = fields
-        raise NotStarted(message, (_mend() if int(number) in _DENIED else "") or hint, int(status))
+        raise NotStarted(message, (_mend(int(number)) if int(number) in _MENDABLE else "") or hint, int(status))
 
 
 def _read_all(descriptor: int) -> bytes:
@@ -296,7 +296,7 @@ def _clone(flags: int) -> int:
     try:
         return syscalls.clone(flags)
     except OSError as error:
-        raise HostError(f"cannot create a user namespace: {error.strerror}", _mend()) from error
+        raise HostError(f"cannot create a user namespace: {error.strerror}", _mend(error.errno or 0)) from error
 
 
 def write_maps(pid: int, user: User) -> bytes:
@@ -346,7 +346,7 @@ def require_one_thread() -> None:
         raise UsageError(f"a world cannot be started from a process of {count} threads", hint)
 
 
-def _mend() -> str:
+def _mend(number: int) -> str:
     from jettison.sandbox.refusal import mend
 
-    return mend()
+    return mend(number)

@@ -46,7 +46,7 @@ def test_a_whole_store(local: LocalStore, made: Image) -> None:
 @pytest.mark.parametrize("part", ["manifest", "config", "layer"])
 @pytest.mark.parametrize("damage", ["a bit", "shorter", "empty", "missing", "a folder"])
 def test_damaged_blobs(part: str, damage: str, local: LocalStore, made: Image) -> None:
-    """Each is found, with the name of the image; a repair removes it, and loading it again is enough."""
+    """Each is found, with the name of the image; a repair removes it, and loading it again is enough (S4)."""
     digest = {"manifest": made.digest, "config": made.manifest.config.digest, "layer": made.manifest.layers[0].digest}[part]
     path = Path(local.blob_path(digest))
     data = path.read_bytes()
@@ -65,7 +65,7 @@ def test_damaged_blobs(part: str, damage: str, local: LocalStore, made: Image) -
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "a folder instead", "another target", "a shorter hole"])
 def test_damaged_unpacked_layers(damage: str, local: LocalStore, made: Image) -> None:
-    """Every file is compared with the layer's blob; a repair removes the layer, and the next run unpacks it again."""
+    """Every file is compared with the layer's blob; a repair removes the layer, and the next run unpacks it again (S4)."""
     folder = Path(local.layer_path(made.config.diff_ids[0]))
     if damage == "changed":
         (folder / "d/a").write_text("jello")

@@ -111,7 +111,7 @@ def test_names(local: LocalStore) -> None:
 
 
 def test_a_name_that_meant_something_else_is_told(local: LocalStore) -> None:
-    """An archive never takes a name over silently."""
+    """An archive never takes a name over silently (S7)."""
     notices = Notices()
     local.tag(Reference.parse("app:1"), image(local, OTHER).digest)
     load(local, io.BytesIO(docker_archive()), notices)

@@ -92,7 +92,7 @@ def test_other_folders_are_not_taken_for_a_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["with space", "a:b,c\\d", "ünï", "\udcff"])
 def test_paths_of_any_kind(name: str, tmp_path: Path) -> None:
-    """Also through a symbolic link."""
+    """Also through a symbolic link (S5)."""
     (tmp_path / name).mkdir()
     (tmp_path / "link").symlink_to(tmp_path / name)
     store = LocalStore(str(tmp_path / "link" / "store"))
@@ -272,7 +272,7 @@ def test_broken_images_do_not_hide_others(local: LocalStore) -> None:
 
 
 def test_reading_needs_no_right_to_write(local: LocalStore) -> None:
-    """A store on a read-only disk can be read."""
+    """A store on a read-only disk can be read (S2)."""
     made = image(local, tar())
     local.tag(APP, made.digest)
     for folder, _, _ in os.walk(local.path):

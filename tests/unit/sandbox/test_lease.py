@@ -82,6 +82,22 @@ def test_the_last_one_sweeps(tmp_path: Path) -> None:
     used.give_back(lambda is_last: None)
 
 
+def test_somebody_cleans_up_after_the_dead(tmp_path: Path) -> None:
+    """As the last one would have, and only where there is something and nobody lives."""
+    path = tmp_path / "lease"
+    told: list[bool] = []
+    Lease(str(path)).clean_up(told.append)
+    assert (told, path.exists()) == ([], False)
+
+    in_another(lambda: taken(str(path))[1])
+    Lease(str(path)).clean_up(told.append)
+    assert (told, path.exists()) == ([True], False)
+
+    lease, _ = taken(str(path))
+    assert in_another(lambda: _cleaned_up(str(path))) == [False]
+    lease.give_back(lambda is_last: None)
+
+
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     """Neither the file nor what was begun."""
     path = tmp_path / "lease"
@@ -100,4 +116,10 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 def _leave(path: str) -> list[bool]:
     told: list[bool] = []
     taken(path)[0].give_back(told.append)
+    return told
+
+
+def _cleaned_up(path: str) -> list[bool]:
+    told: list[bool] = []
+    Lease(path).clean_up(told.append)
     return told

@@ -1,5 +1,6 @@
 """The causes of a refused user namespace."""
 
+import errno
 from collections.abc import Mapping
 
 import pytest
@@ -19,7 +20,7 @@ def test_a_setting_that_refuses(monkeypatch: pytest.MonkeyPatch, setting: str) -
     value, command = CASES[setting]
     monkeypatch.setattr(refusal, "_setting", lambda path: value if path == setting else "")
 
-    assert f"`sudo sysctl -w {command}`" in refusal.mend()
+    assert f"`sudo sysctl -w {command}`" in refusal.mend(errno.EPERM)
 
 
 def test_a_confined_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ def test_a_confined_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal, "_setting", lambda path: "")
     monkeypatch.setattr(refusal, "_is_confined", lambda: True)
 
-    assert "--security-opt" in refusal.mend()
+    assert "--security-opt" in refusal.mend(errno.EPERM)
 
 
 def test_nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,4 +36,4 @@ def test_nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal, "_setting", lambda path: "")
     monkeypatch.setattr(refusal, "_is_confined", lambda: False)
 
-    assert refusal.mend() == ""
+    assert refusal.mend(errno.EPERM) == ""
