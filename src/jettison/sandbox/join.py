@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jettison.oci.process import Process, User
     from jettison.sandbox.enter import World
     from jettison.sandbox.seccomp import Filter
-    from jettison.sandbox.state import Running
+    from jettison.sandbox.told import Running
 
 _TERMINALS = os.makedev(5, 2)  # /dev/ptmx: Documentation/admin-guide/devices.txt
 
