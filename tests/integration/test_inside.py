@@ -115,7 +115,8 @@ def test_people_get_a_table(jettison: Jettison) -> None:
 
     rows = dict(line.split("  ", 1) for line in said.splitlines() if not line.startswith(" "))
     assert rows["user"].strip() == "12, group 34, groups 34"
-    assert rows["capabilities, bounding"].strip() == "none"
+    assert rows["capabilities, effective"].strip() == "none"
+    assert rows["capabilities, bounding"].strip() == "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID"
     assert jettison("images", "-q") == ""
 
 

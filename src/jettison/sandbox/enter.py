@@ -53,12 +53,18 @@ class World:
         self.root = -1  # the new root folder
         self.mounts: dict[str, int] = {}  # our own mounts in it, by name
         self.program = ""  # the path to execute
+        self.link: tuple[int, int] | None = None  # the pipe between the init and the program before it starts
         self.init_filter: Filter | None = None  # the system calls of the init, and the program's
         self.filter: Filter | None = None
 
     def has_machines_root(self) -> bool:
         """Whether user 0 is that of the machine too, to whom the files of /proc belong."""
         return os.fstat(self.mounts["proc"]).st_uid == 0
+
+    def linked(self) -> "tuple[int, int]":
+        """The link, made by whoever asks first."""
+        self.link = self.link or os.pipe()
+        return self.link
 
     def kept(self) -> "list[int]":
         """The descriptors that the child needs of those it was born with, ascending."""

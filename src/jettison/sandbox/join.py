@@ -233,13 +233,10 @@ def _copy_score(source: int, target: int) -> None:
 
 
 def _copy_share(source: int, target: int) -> None:
-    """Its processors and niceness; who may not be nicer to it is not."""
-    for copy in (
-        lambda: os.sched_setaffinity(target, os.sched_getaffinity(source)),
-        lambda: os.setpriority(os.PRIO_PROCESS, target, os.getpriority(os.PRIO_PROCESS, source)),
-    ):
-        with suppress(PermissionError):
-            copy()
+    """Its processors and niceness; who may not be less nice is not."""
+    with suppress(PermissionError):
+        os.sched_setaffinity(target, os.sched_getaffinity(source))
+        os.setpriority(os.PRIO_PROCESS, target, os.getpriority(os.PRIO_PROCESS, source))
 
 
 def _no_group(error: OSError) -> HostError:

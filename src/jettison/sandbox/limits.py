@@ -129,6 +129,7 @@ class ResourceLimits(Operation):
         return f"limit {', '.join(ulimit.name for ulimit in self.ulimits)}"
 
     def execute(self, world: "World") -> None:
+        world.linked()  # afterwards the limit may leave no room for it
         for ulimit in self.ulimits:
             hard = resource.getrlimit(ulimit.kind)[1]
             resource.setrlimit(ulimit.kind, (least(ulimit.values[0], hard), least(ulimit.values[1], hard)))

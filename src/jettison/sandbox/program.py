@@ -86,7 +86,7 @@ class Execute(Operation):
 
     def execute(self, world: "World") -> None:
         if self.has_init:
-            let_go, held = os.pipe()
+            let_go, held = world.linked()
             child = os.fork()
             if child:
                 _confine(world.init_filter)
