@@ -244,7 +244,7 @@ def test_ps(world: World, detach: Detach) -> None:
     assert ps("-a", "-f", "name=fir", "-f", "name=sec") == [second, first]
     assert ps("-a", "-f", "name=fir", "-f", "status=running") == []
     table = world.jettison("ps", "-a").splitlines()
-    assert table[0].split() == "CONTAINER ID IMAGE COMMAND CREATED STATUS NAMES".split()
+    assert table[0].split() == "CONTAINER ID IMAGE COMMAND CREATED STATUS PORTS NAMES".split()
     assert re.fullmatch(rf'{second[:12]} +box +"sleep 1000" +\S.* +Up \S.* +second', table[1])
     assert re.fullmatch(rf'{first[:12]} +box +"sh -c \'exit 3\'" +\S.* +Exited \(3\) \S.* +first', table[2])
 
