@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jettison.sandbox.capabilities import USUAL
 from screens import Screen
 from worlds import World, until
 
@@ -149,7 +150,7 @@ SEEN = (
 
 @pytest.mark.parametrize("network", ["host", "none"])
 def test_it_is_as_the_first_program(world: World, detach: Detach, network: str) -> None:
-    """The same namespaces, users, limits, capabilities and filter."""
+    """The same namespaces, users, limits, filter and capabilities."""
     flags = ["--network", network, "--ulimit", "nofile=100:200", "--oom-score-adj", "500"]
     detach("--name", "web", *flags, "--security-opt", "seccomp=unconfined", *FOREVER)
     detach("--name", "filtered", *FOREVER)
@@ -157,6 +158,7 @@ def test_it_is_as_the_first_program(world: World, detach: Detach, network: str) 
     first, further = (world.jettison("exec", "web", "sh", "-c", SEEN, "sh", process) for process in ("2", "self"))
 
     assert first == further
+    assert f"CapEff:\t{USUAL:016x}\nCapBnd:\t{USUAL:016x}\n" in further
     assert "NoNewPrivs:\t1" in further
     assert "Seccomp:\t0" in further
     assert "Seccomp:\t2" in world.jettison("exec", "filtered", "grep", "Seccomp:", "/proc/self/status")
