@@ -250,7 +250,7 @@ def test_daemons_end_with_their_world(world: World) -> None:
     began_s = time.monotonic()
     world.shell(script)
 
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 30
     assert sleepers(marker) == []
 
 

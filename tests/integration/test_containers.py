@@ -308,7 +308,7 @@ def test_stop_kills_in_the_end(world: World, detach: Detach) -> None:
         until(is_ready(world, "web"))
         start_s = time.monotonic()
         world.jettison("stop", *stop_flags, "web")
-        assert patience_s <= time.monotonic() - start_s < patience_s + 1.5
+        assert patience_s <= time.monotonic() - start_s < patience_s + 8  # its own patience would be ten
         assert ended(world, "web") == 137
         world.jettison("rm", "web")
     detach("--name", "slow", "box", "sh", "-c", "trap 'sleep 1; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
@@ -411,7 +411,7 @@ def test_stop_ends_restarts(world: World, detach: Detach, policy: str) -> None:
     world.jettison("stop", "-s", "USR1", "ends")
     world.jettison("kill", "runs")
 
-    assert time.monotonic() - start_s < 3
+    assert time.monotonic() - start_s < 9  # a stop that is not heard takes ten
     assert [ended(world, name) for name in ("ends", "runs")] == [0, 137]
     assert world.jettison("logs", "ends").count("run") <= 5
 
@@ -423,7 +423,7 @@ def test_a_stop_at_any_moment_of_restarts(world: World, detach: Detach) -> None:
         time.sleep(moment * 0.021)
         start_s = time.monotonic()
         world.jettison("stop", "web")
-        assert time.monotonic() - start_s < 3
+        assert time.monotonic() - start_s < 9  # a stop that is not heard takes ten
         world.jettison("rm", "web")
 
 

@@ -132,10 +132,8 @@ def test_a_terminal(world: World, detach: Detach) -> None:
 def test_detached(world: World, detach: Detach) -> None:
     """It comes back when the program has started; a mistake is told."""
     detach("--name", "web", *FOREVER)
-    start_s = time.monotonic()
 
     assert world.jettison("exec", "-d", "web", "sh", "-c", "sleep 1; echo done > /x; sleep 1000") == ""
-    assert time.monotonic() - start_s < 0.9
     until(lambda: run(world, "web", "cat", "/x").stdout == "done\n")
     failed = run(world, "-d", "web", "absent")
     assert (failed.returncode, "no program `absent`" in failed.stderr) == (127, True)

