@@ -24,7 +24,6 @@ _READY = b"+"
 _MESSAGE_BYTES = 4096
 _PATIENCE_S = 10
 _PAUSE_S = 0.002
-_DESCRIPTOR_LIMIT = (1 << 31) - 1
 _SIGKILL = 9
 
 
@@ -78,9 +77,7 @@ class _Work:
         """Nothing of the caller's stays open, no key that he types is a signal, and there may be many connections."""
         os.setsid()
         default_signals()
-        kept = sorted({0, 1, 2, *kept, *(listener.socket.fileno() for listener in self._listeners)})
-        for low, high in zip(kept, [*kept[1:], _DESCRIPTOR_LIMIT], strict=True):
-            os.closerange(low + 1, high)
+        syscalls.close_others([0, 1, 2, *kept, *(listener.socket.fileno() for listener in self._listeners)])
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)

@@ -23,7 +23,6 @@ _CHUNK_BYTES = 1 << 16
 _READY = b"ready"
 _MESSAGE_BYTES = 4096  # PIPE_BUF: whole, or not at all
 _SIGTERM = 15
-_DESCRIPTOR_LIMIT = (1 << 31) - 1
 
 
 def detach(kept: "Kept", log: "Log | None", stdin: int = -1) -> None:
@@ -148,9 +147,7 @@ def _be_logger(log: Log, readers: "list[int]") -> "NoReturn":
     import select
 
     try:
-        kept = sorted([*readers, log.descriptor])
-        for low, high in zip([-1, *kept], [*kept, _DESCRIPTOR_LIMIT], strict=True):
-            os.closerange(low + 1, high)
+        syscalls.close_others([*readers, log.descriptor])
         streams = dict(zip(readers, (b"stdout", b"stderr"), strict=True))
         poll = select.poll()
         for reader in readers:

@@ -13,7 +13,7 @@ def claim(store: str, name: str, container: str) -> None:
     lock = _lock_names(store)
     try:
         if os.path.lexists(path):
-            folder = f"{store}/containers/{_owner(path)}"
+            folder = f"{store}/containers/{owner(path)}"
             if is_alive(folder) or is_kept(folder):
                 hint = f"give another `--name`, or remove that one: `jettison rm -f {name}`"
                 raise UsageError(f"the name `{name}` is taken by a container", hint)
@@ -28,7 +28,7 @@ def release(store: str, name: str, container: str) -> None:
     path = f"{store}/names/{name}"
     lock = _lock_names(store)
     try:
-        if _owner(path) == container:
+        if owner(path) == container:
             os.unlink(path)
     finally:
         os.close(lock)
@@ -41,7 +41,7 @@ def _lock_names(store: str) -> int:
     return lock
 
 
-def _owner(path: str) -> str:
+def owner(path: str) -> str:
     """The id that a name links to; empty where it links to none."""
     try:
         return os.readlink(path)

@@ -7,6 +7,7 @@ import time
 
 from jettison.errors import HostError, NotFound, UsageError
 from jettison.sandbox.cgroups import sweep_groups
+from jettison.sandbox.container_names import owner
 from jettison.sandbox.lease import FOLDER as NETWORKS
 from jettison.sandbox.signals import KILL, TERM, signal_number
 from jettison.sandbox.state import remove, start_of
@@ -107,7 +108,7 @@ def containers(store: str) -> "list[Found]":
 def find(store: str, text: str) -> Found:
     """The container of this name, id or beginning of an id. Errors: NotFound, UsageError where several begin so."""
     ids = _ids(store)
-    container = _link(f"{store}/names/{text}") if "/" not in text else ""
+    container = owner(f"{store}/names/{text}") if "/" not in text else ""
     meant = [each for each in ids if each == container] or [each for each in ids if each.startswith(text) and text]
     if len(meant) > 1:
         raise UsageError(f"{len(meant)} containers have ids that begin with `{text}`", "give more of it")
@@ -248,13 +249,6 @@ def _ids(store: str) -> "list[str]":
         return os.listdir(f"{store}/containers")
     except FileNotFoundError:
         return []
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 def _read(path: str) -> bytes:

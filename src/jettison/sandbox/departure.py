@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from jettison.sandbox.enter import World
 
 _SIGKILL = 9
-_DESCRIPTOR_LIMIT = (1 << 31) - 1
 _FORMAT, _IS_PIPE = 0o170000, 0o010000  # stat(2), without the module `stat`
 _SIOCSIFFLAGS = 0x8914  # netdevice(7)
 _IFF_UP = 1
@@ -34,10 +33,7 @@ class Descriptors(Operation):
         return "close every descriptor but stdin, stdout and stderr"
 
     def execute(self, world: "World") -> None:
-        kept = world.kept()
-        for low, high in zip(kept, [*kept[1:], _DESCRIPTOR_LIMIT], strict=True):
-            if high - low > 1:
-                os.closerange(low + 1, high)
+        syscalls.close_others(world.kept())
 
 
 class Identity(Operation):
@@ -202,6 +198,16 @@ class Privileges(Operation):
                     os.fchown(descriptor, self.uid, -1)
                 except PermissionError:
                     continue
+
+
+def write_own_maps(pid: int) -> None:
+    """Let a process's user namespace have the users that ours has, under their own numbers: seen from a child namespace the
+    parent's ids are those that we see. Errors: OSError."""
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}", "rb", 0) as stream:
+            ranges = [line.split() for line in stream.read().decode().splitlines()]
+        with open(f"/proc/{pid}/{name}", "wb", 0) as stream:
+            stream.write("".join(f"{first} {first} {count}\n" for first, _, count in ranges).encode())
 
 
 def write_setting(world: "World", path: str, value: bytes) -> None:

@@ -61,9 +61,9 @@ class World:
         return os.fstat(self.mounts["proc"]).st_uid == 0
 
     def kept(self) -> "list[int]":
-        """The descriptors that the child needs of those it was born with, ascending."""
+        """The descriptors that the child needs of those it was born with."""
         channel = self.channel.fileno() if self.channel else 0
-        return sorted({0, 1, 2, self.gate, self.report, channel, *self.passed})
+        return [0, 1, 2, self.gate, self.report, channel, *self.passed]
 
 
 def enter(world: World, operations: "Sequence[Operation]") -> "NoReturn":

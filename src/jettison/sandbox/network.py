@@ -4,6 +4,7 @@ import os
 
 from jettison.sandbox import ports
 from jettison.sandbox.attendant import Attendant
+from jettison.sandbox.operations import machine_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from jettison.sandbox.usermode import UserMode
 
 _SYSTEMD_SERVERS = "/run/systemd/resolve/resolv.conf"  # systemd-resolved(8): those that its own, on the loopback, asks
-_FILE_LIMIT_BYTES = 1 << 20
 
 
 class Network:
@@ -84,15 +84,15 @@ class Network:
         `has_servers`: others were given. Nobody else's are taken instead: who asks whom is not for us to change.
         """
         if self._way.name_server:
-            return _with_servers(_read("/etc/resolv.conf"), [self._way.name_server.encode()])
+            return _with_servers(machine_file("/etc/resolv.conf"), [self._way.name_server.encode()])
         for path in ("/etc/resolv.conf", _SYSTEMD_SERVERS):
-            content = _read(path)
+            content = machine_file(path)
             servers = [server for server in _servers(content) if b":" not in server and not server.startswith((b"127.", b"0."))]
             if servers:
                 return _with_servers(content, servers)
         if not has_servers:
             self._tell("no name server of this machine can be reached from the private network; `--dns IP` names one")
-        return _with_servers(_read("/etc/resolv.conf"), [])
+        return _with_servers(machine_file("/etc/resolv.conf"), [])
 
     def _tell_choices(self) -> None:
         """Of several ports, or all, the kernel's choice."""
@@ -125,11 +125,3 @@ def _servers(content: bytes) -> "list[bytes]":
 def _with_servers(content: bytes, servers: "Sequence[bytes]") -> bytes:
     lines = [line for line in content.splitlines() if line.split()[:1] != [b"nameserver"]]
     return b"".join(line + b"\n" for line in [*(b"nameserver " + server for server in servers), *lines])
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", 0) as stream:
-            return stream.read(_FILE_LIMIT_BYTES)
-    except OSError:
-        return b""

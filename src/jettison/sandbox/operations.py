@@ -16,6 +16,7 @@ _QUIET = syscalls.ATTR_NOSUID | syscalls.ATTR_NODEV | syscalls.ATTR_NOEXEC
 
 _FORMAT, _IS_DEVICE = 0o170000, 0o020000  # stat(2), without the module `stat`
 _ENODEV = 19  # errno(3)
+_FILE_LIMIT_BYTES = 1 << 20
 
 
 class Operation:
@@ -390,6 +391,15 @@ class Pivot(Operation):
         syscalls.pivot_root(".", ".")  # pivot_root(2), NOTES: the old root lies on the new one
         syscalls.detach(".")
         os.chdir("/")
+
+
+def machine_file(path: str) -> bytes:
+    """A file of this machine that a world gets a copy of, at most a mebibyte of it; nothing where it cannot be read."""
+    try:
+        with open(path, "rb", 0) as stream:
+            return stream.read(_FILE_LIMIT_BYTES)
+    except OSError:
+        return b""
 
 
 def require_place(world: "World", target: int, path: str) -> None:

@@ -24,7 +24,6 @@ FIRST_SOCKET = 3  # sd_listen_fds(3)
 
 _SIGKILL, _SIGCHLD = 9, 17
 _GO = 10  # SIGUSR1, which is blocked as all are
-_DESCRIPTOR_LIMIT = (1 << 31) - 1
 _TIOCSCTTY = 0x540E  # ioctl_tty(2)
 _ENOENT, _ENOEXEC, _ENOMEM, _EACCES, _ENOTDIR, _EMFILE, _ELOOP = 2, 8, 12, 13, 20, 24, 40  # errno(3)
 _FORMAT, _IS_FILE = 0o170000, 0o100000  # stat(2), without the module `stat`
@@ -144,7 +143,7 @@ def search_path(env: "Sequence[str]") -> str:
 
 def bury(child: int) -> "NoReturn":
     """Be the init: pass signals on to the child, bury whoever dies, end as the child ends. All signals are blocked."""
-    os.closerange(0, _DESCRIPTOR_LIMIT)
+    syscalls.close_others(())
     every = _signal.valid_signals()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, every)
     while True:

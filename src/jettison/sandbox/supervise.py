@@ -6,7 +6,7 @@ import select
 from jettison.errors import HostError, JettisonError, UsageError
 from jettison.oci.process import User
 from jettison.sandbox import capabilities, syscalls
-from jettison.sandbox.departure import MANY_USERS, ONE_USER
+from jettison.sandbox.departure import MANY_USERS, ONE_USER, write_own_maps
 from jettison.sandbox.enter import World, enter
 from jettison.sandbox.plan import Options, Place, namespaces, plan
 from jettison.sandbox.program import FIRST_SOCKET, exit_status
@@ -43,18 +43,15 @@ class NotStarted(JettisonError):
         self.exit_status = status
 
 
-def supervise(process: "Process", options: Options, place: Place, begun: "Callable[[Child], None] | None" = None) -> int:
+def supervise(process: "Process", options: Options, place: Place) -> int:
     """Run the process in its own world until it ends: its exit status, or 128 and the signal that ended it.
 
-    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process. `begun` takes the init
-    once the program has started. Errors: HostError where this machine refuses, NotStarted.
+    stdin, stdout and stderr are the caller's. Signals that arrive meanwhile go to the process.
+    Errors: HostError where this machine refuses, NotStarted.
     """
     require_one_thread()
     with Signals(), Confined(process, options, place) as start:
-        child = start()
-        if begun:
-            begun(child)
-        status = child.follow(options.interactive)
+        status = start().follow(options.interactive)
         start.tell(status)
     return status
 
@@ -306,8 +303,7 @@ def write_maps(pid: int, user: User) -> bytes:
     """
     if os.geteuid() == 0:
         try:
-            for name in ("uid_map", "gid_map"):
-                _write(pid, name, _identity(name))
+            write_own_maps(pid)
             return MANY_USERS
         except PermissionError:  # root without CAP_SETUID is an ordinary user
             pass
@@ -323,14 +319,6 @@ def _write_ranges(pid: int) -> bool:
     from jettison.sandbox import subordinate
 
     return subordinate.write_maps(pid)
-
-
-def _identity(name: str) -> str:
-    """Our own map of ids, each to itself: seen from a child namespace the parent's ids are those that we see."""
-    with open(f"/proc/self/{name}", "rb", 0) as stream:
-        lines = stream.read().decode().splitlines()
-    ranges = [line.split() for line in lines]
-    return "".join(f"{first} {first} {count}\n" for first, _, count in ranges)
 
 
 def _write(pid: int, name: str, text: str) -> None:

@@ -8,6 +8,10 @@ import _ctypes
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # clone(2)
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -57,6 +61,7 @@ _CLONE3 = 435
 _OPENAT2 = 437
 _MOUNT_SETATTR = 442
 
+_DESCRIPTOR_LIMIT = (1 << 31) - 1
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
@@ -185,6 +190,14 @@ def open_without_magic(path: str, flags: int) -> int:
     """Open a path; ELOOP where it leads through a link of /proc that is no path but another process's file."""
     how = _words(flags | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS)
     return _call("syscall", _OPENAT2, _AT_FDCWD, os.fsencode(path), how, 24)
+
+
+def close_others(kept: "Sequence[int]") -> None:
+    """Close every descriptor but these."""
+    kept = sorted(set(kept))
+    for low, high in zip([-1, *kept], [*kept, _DESCRIPTOR_LIMIT], strict=True):
+        if high - low > 1:
+            os.closerange(low + 1, high)
 
 
 def pivot_root(new: str, old: str) -> None:

@@ -11,6 +11,7 @@ import time
 from jettison.errors import HostError, UsageError
 from jettison.oci.process import DEFAULT_PATH, Process, Record, User, command, environment
 from jettison.sandbox.keep import Kept, keep
+from jettison.sandbox.operations import machine_file
 from jettison.sandbox.plan import Options, Place, plan
 from jettison.sandbox.state import Container
 from jettison.sandbox.upkeep import Upkeep
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from jettison.events import Reporter
 
-_FILE_LIMIT_BYTES = 1 << 20
 _LOCALHOST = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
@@ -315,7 +315,7 @@ def _groups(store: str, record: Record, names: "Sequence[str]") -> "tuple[int, .
 
 def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     """What a program looks up about names: the machine's own files with its network, almost nothing without."""
-    hosts, resolv = (b"", b"") if options.has_own_network else (_read("/etc/hosts"), _read("/etc/resolv.conf"))
+    hosts, resolv = (b"", b"") if options.has_own_network else (machine_file("/etc/hosts"), machine_file("/etc/resolv.conf"))
     if options.has_own_network:
         full_name = f"{hostname}.{options.domainname} {hostname}" if options.domainname else hostname
         hosts = _LOCALHOST + f"127.0.0.1\t{full_name}\n".encode()
@@ -326,14 +326,6 @@ def _files(options: Options, hostname: str) -> "list[tuple[str, bytes]]":
     if options.names:
         hosts, resolv = options.names.hosts_file(hosts or _LOCALHOST), options.names.resolver_file(resolv)
     return [("/etc/hosts", hosts or _LOCALHOST), ("/etc/hostname", f"{hostname}\n".encode()), ("/etc/resolv.conf", resolv)]
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", 0) as stream:
-            return stream.read(_FILE_LIMIT_BYTES)
-    except OSError:
-        return b""
 
 
 def _terminal_size(options: Options) -> "tuple[int, int] | None":

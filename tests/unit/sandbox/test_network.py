@@ -21,7 +21,7 @@ from jettison.sandbox.network import Network
 def test_name_servers(resolv: str, systemd: str, expected: str, notes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that can be reached; of systemd-resolved those that it asks itself; a note where there are none."""
     contents = {"/etc/resolv.conf": resolv, "/run/systemd/resolve/resolv.conf": systemd}
-    monkeypatch.setattr(network, "_read", lambda path: contents[path].encode())
+    monkeypatch.setattr(network, "machine_file", lambda path: contents[path].encode())
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     told: list[str] = []
 
