@@ -321,9 +321,9 @@ def test_names_of_machines(world: World) -> None:
 def test_a_network_of_its_own(world: World) -> None:
     """Loopback is up, every port may be opened, and nothing else is there."""
     world.image(uid=["1000"])
-    # A server without a stdin would hang up at once.
-    server = "sleep 60 | nc -l -p 80 > /got &"
-    script = f"ls /sys/class/net; {server} until echo hi | nc 127.0.0.1 80; do sleep 0.1; done; wait $!; cat /got"
+    # busybox's nc hangs up when its own stdin has ended, sometimes before it is told anything.
+    server = "until [ -s /got ]; do nc -l -p 80 > /got; done &"
+    script = f"ls /sys/class/net; {server} until [ -s /got ]; do echo hi | nc 127.0.0.1 80; sleep 0.1; done; cat /got"
 
     assert world.shell(script, "--network", "none", "-u", "0") == "lo\nhi\n"
     assert world.shell("ls /sys/class/net") == "".join(f"{name}\n" for name in sorted(os.listdir("/sys/class/net")))
